@@ -1,0 +1,114 @@
+"""Labels: outcomes attributed to the impressions that led to them, usable only once they are mature."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import DefinitionError
+from sixfold._core.table import Array, Table
+from sixfold._core.times import duration, format_duration
+from sixfold.data.events import Events, field_values, stream_of
+from sixfold.data.expr import Expr
+
+__all__ = ["Label"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """An outcome of an `of` event: `expr` over a later event of the same keys that happens `within` a window.
+
+    A boolean expression gives a binary label (did it happen), any other the sum of its values. The label of a row is
+    final `matures` after the row; before that it must not be used. `weight`, if given, is an expression over the same
+    stream: the weight of the row in training, 1 where nothing was attributed.
+    """
+
+    name: str
+    expr: Expr
+    of: Events
+    within: str
+    matures: str
+    weight: Expr | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        outcome = stream_of(self.expr)
+        if missing := [key.name for key in self.of.keys if key not in outcome.keys]:
+            problems.append(
+                f"label {self.name!r}: stream {outcome.name!r} lacks the keys {missing} of {self.of.name!r}"
+            )
+        if duration(self.matures) < duration(self.within):
+            problems.append(
+                f"label {self.name!r} matures after {self.matures} but may still change within {self.within}: "
+                f"give matures >= {self.within}"
+            )
+        if problems:
+            raise DefinitionError(problems)
+
+    def __repr__(self) -> str:
+        return f"Label({self.name!r})"
+
+    @property
+    def outcome(self) -> Events:
+        """The stream in which the outcome is seen."""
+        return stream_of(self.expr)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the label is 0 or 1, rather than a quantity."""
+        return self.expr.is_bool
+
+    @property
+    def maturity(self) -> int:
+        """Microseconds from the impression until its label is final."""
+        return duration(self.matures)
+
+    def spec(self) -> Any:
+        """The definition as plain values."""
+        weight = self.weight.spec() if self.weight is not None else None
+        window = [format_duration(duration(self.within)), format_duration(self.maturity)]
+        return ["label", self.name, self.expr.spec(), self.of.name, window, weight]
+
+    def values(self, impressions: Table, outcomes: Table) -> tuple[Array, Array]:
+        """Label values and weights, both (n_impressions,) float64.
+
+        An outcome belongs to the latest impression of the same keys at or before it, if that is within the window.
+        """
+        row = attribute(impressions, outcomes, [key.name for key in self.of.keys], duration(self.within))
+        hit = row >= 0
+        raw = field_values(self.expr, outcomes)[hit].astype(np.float64)
+        raw = np.where(np.isnan(raw), 0.0, raw)
+        values = np.zeros(len(impressions))
+        np.add.at(values, row[hit], raw)
+        if self.binary:
+            values = (values > 0).astype(np.float64)
+        weights = np.ones(len(impressions))
+        if self.weight is not None:
+            weights[row[hit]] = field_values(self.weight, outcomes)[hit].astype(np.float64)
+        return values, weights
+
+
+def attribute(impressions: Table, outcomes: Table, keys: list[str], within: int) -> Array:
+    """For each outcome the row of the impression it belongs to, or -1; (n_outcomes,) int64.
+
+    That is the latest impression with equal keys and `at` <= the outcome's, if the outcome lies less than `within`
+    microseconds after it; of impressions at the same instant, the one logged last.
+    """
+    n, m = len(impressions), len(outcomes)
+    if n == 0 or m == 0:
+        return np.full(m, -1, np.int64)
+    code = np.zeros(n + m, np.int64)
+    for key in keys:
+        _, part = np.unique(np.concatenate([impressions[key], outcomes[key]]), return_inverse=True)
+        _, code = np.unique(code * (int(part.max()) + 1) + part, return_inverse=True)
+    at = np.concatenate([impressions["at"], outcomes["at"]])
+    is_outcome = np.repeat([0, 1], [n, m])
+    order = np.lexsort((np.arange(n + m), is_outcome, at, code))
+    latest = np.where(is_outcome[order] == 0, np.arange(n + m), -1)
+    latest = np.maximum.accumulate(latest)
+    found = order[np.maximum(latest, 0)]
+    good = (latest >= 0) & (is_outcome[order] == 1)
+    good &= (code[found] == code[order]) & (at[order] - at[found] < within)
+    row = np.full(n + m, -1, np.int64)
+    row[order[good]] = found[good]
+    return row[n:]

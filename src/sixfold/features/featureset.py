@@ -1,0 +1,113 @@
+"""A named, ordered set of features: the schema that training and serving share."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sixfold._core.errors import DefinitionError, FeatureError
+from sixfold._core.hashing import fingerprint
+from sixfold.data.events import Events, Field
+from sixfold.data.expr import leaves
+from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Key, Recent, Request
+from sixfold.frame import Entity
+
+__all__ = ["FeatureSet"]
+
+
+class FeatureSet:
+    """Features in order, by name; nested tuples are flattened.
+
+    >>> from sixfold.features import count
+    >>> user = Entity("user")
+    >>> login = Events("login", keys=(user,))
+    >>> features = FeatureSet(count(login, by=user, over=("1h", "7d")))
+    >>> features.names
+    ('count_login_by_user_1h', 'count_login_by_user_7d')
+    """
+
+    def __init__(self, *features: Feature | Iterable[Any]) -> None:
+        self._features = {feature.name: feature for feature in _flatten(features)}
+        names = [feature.name for feature in _flatten(features)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DefinitionError(
+                [f"two features are called {name!r}: give one another name with .named()" for name in twice]
+            )
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self._features.values())
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, name: str) -> Feature:
+        try:
+            return self._features[name]
+        except KeyError:
+            raise FeatureError(f"no feature {name!r}; there are {', '.join(self.names)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._features
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names, in order."""
+        return tuple(self._features)
+
+    @property
+    def streams(self) -> tuple[Events, ...]:
+        """Every stream that is needed, those behind crossed attributes included."""
+        found: dict[str, Events] = {}
+        for feature in self.primitives:
+            if not isinstance(feature, Request):
+                keys = [key.events for key in feature.by if isinstance(key, Field)]
+                found |= {stream.name: stream for stream in (feature.stream, *keys)}
+        return tuple(found.values())
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """Every entity whose key a request or a candidate must give."""
+        return tuple({entity.name: entity for f in self.primitives for entity in needs(f)}.values())
+
+    @property
+    def primitives(self) -> tuple["Aggregate | Recent | Age | Request", ...]:
+        """The features that expressions are made of, each definition once, in order of first use."""
+        found: dict[str, Any] = {}
+        for feature in self:
+            parts = leaves(feature.expr) if isinstance(feature, Computed) else [feature]
+            for part in parts:
+                found.setdefault(fingerprint(part.spec()), part)
+        return tuple(found.values())
+
+    def spec(self) -> Any:
+        """Names and definitions as plain values."""
+        return [[feature.name, feature.spec()] for feature in self]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the definitions: a changed definition is another feature set."""
+        return fingerprint(self.spec())
+
+
+def needs(feature: Feature) -> tuple[Entity, ...]:
+    """The entities whose keys are needed to look the feature up."""
+    if isinstance(feature, Aggregate | Recent | Age):
+        return tuple(dict.fromkeys(entity for key in feature.by for entity in key_entities(key)))
+    if isinstance(feature, Computed):
+        return tuple(
+            dict.fromkeys(e for leaf in leaves(feature.expr) if isinstance(leaf, Feature) for e in needs(leaf))
+        )
+    return ()
+
+
+def key_entities(key: Key) -> tuple[Entity, ...]:
+    """The entities that must be known to know this part of a key."""
+    return (key,) if isinstance(key, Entity) else key.events.keys
+
+
+def _flatten(features: Iterable[Any]) -> Iterator[Feature]:
+    for feature in features:
+        if isinstance(feature, Feature):
+            yield feature
+        elif isinstance(feature, tuple | list | FeatureSet):
+            yield from _flatten(feature)
+        else:
+            raise DefinitionError([f"{feature!r} is not a feature"])
