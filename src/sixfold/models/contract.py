@@ -1,6 +1,6 @@
 """The model contract: a frozen config that fits, and a fitted model that predicts and saves itself in open formats.
 
-A model never sees the log. It gets a `Dataset` (for rankers) or `Interactions` (for retrievers), both views of a prefix.
+A model never sees the log. It gets a `Dataset` (for rankers) or `Interactions` (for retrievers), views of a prefix.
 Saving writes `model.json` (its kind and settings) and arrays (npz), graphs (ONNX) or trees beside it: never pickles.
 """
 
@@ -25,8 +25,8 @@ def silent(what: str, share: float) -> None:
 class Dataset:
     """A labelled, point-in-time-correct table: row i of every part is the same impression.
 
-    `features` has one column per feature; `labels` and `weights` one float64 column per label; `spine` the keys, `at` and
-    `offset` of the impressions. `binary` names the labels that are 0 or 1. `fingerprint` names prefix and definitions.
+    `features` has one column per feature; `labels` and `weights` one float64 column per label; `spine` the keys, `at`
+    and `offset` of the impressions. `binary` names the labels that are 0 or 1. `fingerprint` names prefix and definitions.
     """
 
     features: Table
@@ -42,16 +42,16 @@ class Dataset:
 
     def take(self, rows: Array) -> "Dataset":
         """The impressions selected by a mask or by indices."""
-        parts = (self.features, self.labels, self.weights, self.spine)
-        return Dataset(*(part.take(rows) for part in parts), self.binary, self.fingerprint)
+        features, labels, weights = (part.take(rows) for part in (self.features, self.labels, self.weights))
+        return Dataset(features, labels, weights, self.spine.take(rows), self.binary, self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """What retrievers learn from: satisfied consumptions in order of time, and the catalogue.
 
-    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64). `histories`: (n_events, length)
-    the item keys the user had consumed before each event, newest last, padded on the left with -1 (None for text keys).
+    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64). `histories`: (n_events, length),
+    the item keys the user had consumed before each event, newest last, padded on the left with -1 (None for text).
     `catalog`: column `item` (unique keys) and attribute columns (float64 or text), as known at the end of the prefix.
     """
 
