@@ -1,0 +1,36 @@
+"""Where events come from: a data set or a simulated world, as chunks of raw tables in order of arrival."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from sixfold._core.table import Table
+from sixfold.data.events import Events
+
+__all__ = ["Source"]
+
+
+class Source(Protocol):
+    """A finite history of events.
+
+    Tables of a chunk have `id`, `at`, `arrived` and the columns of their stream; `arrived` never decreases from one chunk
+    to the next, and at equal arrival the order of the streams in the mapping decides, then the row.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that the command line knows it by."""
+        ...
+
+    @property
+    def utc_offset_s(self) -> int:
+        """Seconds that local time is ahead of UTC: days of a time split start at local midnight."""
+        ...
+
+    @property
+    def events(self) -> tuple[Events, ...]:
+        """The streams it fills."""
+        ...
+
+    def chunks(self) -> Iterator[Mapping[str, Table]]:
+        """The events in order of arrival, some ten thousand at a time; raises DataError before the first if it cannot."""
+        ...
