@@ -12,8 +12,8 @@ __all__ = ["Source"]
 class Source(Protocol):
     """A finite history of events.
 
-    Tables of a chunk have `id`, `at`, `arrived` and the columns of their stream; `arrived` never decreases from one chunk
-    to the next, and at equal arrival the order of the streams in the mapping decides, then the row.
+    Tables of a chunk have `id`, `at`, `arrived` and the columns of their stream; `arrived` never decreases from one
+    chunk to the next, and at equal arrival the order of the streams in the mapping decides, then the row.
     """
 
     @property
@@ -32,5 +32,5 @@ class Source(Protocol):
         ...
 
     def chunks(self) -> Iterator[Mapping[str, Table]]:
-        """The events in order of arrival, some ten thousand at a time; raises DataError before the first if it cannot."""
+        """The events in order of arrival, ten thousands at a time; raises DataError before the first if it cannot."""
         ...

@@ -26,7 +26,8 @@ class Dataset:
     """A labelled, point-in-time-correct table: row i of every part is the same impression.
 
     `features` has one column per feature; `labels` and `weights` one float64 column per label; `spine` the keys, `at`
-    and `offset` of the impressions. `binary` names the labels that are 0 or 1. `fingerprint` names prefix and definitions.
+    and `offset` of the impressions. `binary` names the labels that are 0 or 1. `fingerprint` names prefix and
+    definitions.
     """
 
     features: Table
@@ -50,8 +51,9 @@ class Dataset:
 class Interactions:
     """What retrievers learn from: satisfied consumptions in order of time, and the catalogue.
 
-    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64). `histories`: (n_events, length),
-    the item keys the user had consumed before each event, newest last, padded on the left with -1 (None for text).
+    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64). `histories`:
+    (n_events, length), the item keys the user had consumed before each event, newest last, padded on the left with
+    -1 (None for text).
     `catalog`: column `item` (unique keys) and attribute columns (float64 or text), as known at the end of the prefix.
     """
 
