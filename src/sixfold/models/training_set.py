@@ -1,0 +1,130 @@
+"""From a prefix of the log to what models learn from: labelled impressions, and interactions with a catalogue."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sixfold._core.errors import DataError
+from sixfold._core.hashing import fingerprint
+from sixfold._core.table import Array, Table, column
+from sixfold.data.events import Events, field_values
+from sixfold.data.labels import Label
+from sixfold.features.batch import as_of
+from sixfold.features.definitions import Recent
+from sixfold.features.featureset import FeatureSet
+from sixfold.frame import Entity
+from sixfold.models.contract import Dataset, Interactions
+
+__all__ = ["build_dataset", "build_interactions", "catalog", "known_keys", "offset_at", "served_points"]
+
+History = Mapping[str, Table]
+
+
+def offset_at(history: History, instant: int) -> int:
+    """The first offset that a prefix ending at `instant` does not contain: all smaller offsets arrived before it."""
+    stops = [0]
+    for table in history.values():
+        n_before = int(np.searchsorted(table["arrived"], instant, side="left"))
+        if n_before:
+            stops.append(int(table["offset"][n_before - 1]) + 1)
+    return max(stops)
+
+
+def served_points(impressions: Table, decisions: Table | None) -> Table:
+    """The impressions with `at` and `offset` of the decision that made them, where we made it.
+
+    An impression names its decision by id in the column `decision`; any other stands for its own moment in the log.
+    """
+    if decisions is None or "decision" not in impressions:
+        return impressions
+    row_of = {key: i for i, key in enumerate(decisions["id"].tolist())}
+    rows = np.array([row_of.get(key, -1) for key in impressions["decision"].tolist()], np.int64)
+    made = rows >= 0
+    at, offset = impressions["at"].copy(), impressions["offset"].copy()
+    at[made] = decisions["at"][rows[made]]
+    offset[made] = decisions["as_of"][rows[made]]
+    return impressions.with_columns({"at": at, "offset": offset})
+
+
+def build_dataset(
+    features: FeatureSet, labels: Sequence[Label], history: History, *, within: tuple[int, int], now: int
+) -> Dataset:
+    """The mature, labelled impressions with `within[0] <= at < within[1]`, features as of each of them.
+
+    A row is left out while any of its labels may still change, that is until `now` >= at + the slowest maturity.
+    Raises DataError if no row is left.
+    """
+    stream = labels[0].of
+    impressions = history.get(stream.name, Table({}))
+    ripe = now - max(label.maturity for label in labels)
+    if impressions:
+        at = impressions["at"]
+        impressions = impressions.take((at >= within[0]) & (at < within[1]) & (at <= ripe))
+    if not impressions:
+        raise DataError(
+            f"no mature {stream.name!r} events in the training range",
+            hint="ingest more history, or shorten the split or the maturity of the labels",
+        )
+    columns = {}
+    weights = {}
+    for label in labels:
+        outcomes = history.get(label.outcome.name)
+        columns[label.name], weights[label.name] = (
+            label.values(impressions, outcomes)
+            if outcomes is not None
+            else (np.zeros(len(impressions)), np.ones(len(impressions)))
+        )
+    spine = served_points(impressions, history.get("decision"))
+    table = as_of(features, history, spine)
+    name = fingerprint(features.spec(), [label.spec() for label in labels], spine["offset"], spine["at"], columns)
+    binary = frozenset(label.name for label in labels if label.binary)
+    return Dataset(table, Table(columns), Table(weights), spine, binary, name)
+
+
+def build_interactions(
+    satisfied: Label, consumed: Recent, history: History, *, item: Entity, per: Entity, upto: int, items: Table
+) -> Interactions:
+    """Every event before `upto` in which `satisfied` came true, with what the user had consumed before it.
+
+    `consumed` is the sequence feature that the service will give the retriever; `items` is the catalogue.
+    """
+    outcome = satisfied.outcome
+    events = history.get(outcome.name, Table({}))
+    if events:
+        happened = field_values(satisfied.expr, events).astype(np.bool_)
+        events = events.take(happened & (events["at"] < upto) & (events["arrived"] < upto))
+    if not events:
+        raise DataError(
+            f"nobody was satisfied: no {outcome.name!r} event before the cut makes {satisfied.name!r} true",
+            hint="check the label, or ingest more history",
+        )
+    histories = as_of(FeatureSet(consumed), history, events)[consumed.name]
+    weight = np.ones(len(events))
+    if satisfied.weight is not None:
+        weight = np.nan_to_num(field_values(satisfied.weight, events).astype(np.float64))
+    table = Table({"user": events[per.name], "item": events[item.name], "at": events["at"], "weight": weight})
+    name = fingerprint(satisfied.spec(), consumed.spec(), events["offset"], items["item"])
+    return Interactions(table, histories, items, name)
+
+
+def known_keys(history: History, streams: Sequence[Events], entity: Entity, offset: int) -> Array:
+    """Every key of `entity` that an event before `offset` names, sorted."""
+    keys = []
+    for stream in streams:
+        table = history.get(stream.name)
+        if table is not None and entity in stream.keys:
+            keys.append(table[entity.name][: int(table["offset"].searchsorted(offset))])
+    values = sorted(set(np.concatenate(keys).tolist())) if keys else []
+    return column(values, entity.key)
+
+
+def catalog(features: FeatureSet, history: History, *, item: Entity, at: int) -> Table:
+    """All items known at `at` with their attributes as of then: column `item`, then one column per attribute."""
+    offset = offset_at(history, at)
+    keys = known_keys(history, features.streams, item, offset)
+    attributes = [
+        feature for feature in features if isinstance(feature, Recent) and feature.single and feature.by == (item,)
+    ]
+    spine = Table({item.name: keys, "at": np.full(len(keys), at), "offset": np.full(len(keys), offset)})
+    values = as_of(FeatureSet(attributes), history, spine) if attributes else Table({})
+    return Table({"item": keys, **{name: values[name] for name in values.names}})

@@ -1,0 +1,1 @@
+"""The phases as steps over a home folder: what the command line calls, in order, and nothing more."""
