@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from sixfold._core.table import Table
-from sixfold.data.events import Events
 
 __all__ = ["Source"]
 
 
 class Source(Protocol):
-    """A finite history of events.
+    """A finite history of raw events; the system file says which streams and columns there are, ingest checks them.
 
-    Tables of a chunk have `id`, `at`, `arrived` and the columns of their stream; `arrived` never decreases from one
-    chunk to the next, and at equal arrival the order of the streams in the mapping decides, then the row.
+    A chunk maps stream names to tables with `id`, `at`, `arrived` and the columns of the stream. `arrived` never
+    decreases from one chunk to the next; at equal arrival the order of the streams in the mapping decides, then the
+    row. Rows are as they came: a column with a damaged value has dtype object, whatever the stream's type is.
     """
 
     @property
@@ -24,11 +24,6 @@ class Source(Protocol):
     @property
     def utc_offset_s(self) -> int:
         """Seconds that local time is ahead of UTC: days of a time split start at local midnight."""
-        ...
-
-    @property
-    def events(self) -> tuple[Events, ...]:
-        """The streams it fills."""
         ...
 
     def chunks(self) -> Iterator[Mapping[str, Table]]:
