@@ -1,0 +1,93 @@
+"""Splits in time: learn from the past, tune on what came next, judge on what came after that."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sixfold._core.errors import DefinitionError, InputError
+from sixfold._core.times import DAY, SECOND, duration, format_duration
+from sixfold.data.labels import Label
+
+__all__ = ["Bounds", "TimeSplit"]
+
+Span = tuple[int, int]
+"""From the first instant to just before the last, in microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Three spans in time order; an impression at `t` belongs to a span (a, b) if a <= t < b."""
+
+    train: Span
+    validate: Span
+    test: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Whole days of local time, counted back from the end: train, then validate, then test.
+
+    The gap is cut off the end of train and of validate: a label that is mature after the gap is then final before
+    the next span begins, so that nothing learned or tuned has seen the days it is judged on.
+
+    >>> split = TimeSplit(train="11d", validate="1d", test="2d", gap="1h")
+    >>> from sixfold._core.times import instant, iso
+    >>> bounds = split.bounds(instant("2022-05-08T23:52:10+08:00"), 8 * 3600)
+    >>> [iso(t) for t in bounds.train]
+    ['2022-04-24T16:00:00Z', '2022-05-05T15:00:00Z']
+    >>> [iso(t) for t in bounds.test]
+    ['2022-05-06T16:00:00Z', '2022-05-08T16:00:00Z']
+    """
+
+    train: str
+    validate: str
+    test: str
+    gap: str
+
+    def __post_init__(self) -> None:
+        problems = []
+        lengths = dict.fromkeys(("train", "validate", "test", "gap"), 0)
+        for name in lengths:
+            try:
+                lengths[name] = duration(getattr(self, name))
+            except InputError as error:
+                problems.append(f"split: {name}: {error}")
+        if not problems:
+            problems += [
+                f'split: {name} is {getattr(self, name)}; give whole days, at least one, such as "7d"'
+                for name in ("train", "validate", "test")
+                if lengths[name] <= 0 or lengths[name] % DAY
+            ]
+            problems += [
+                f"split: a gap of {self.gap} leaves nothing of {name} ({getattr(self, name)})"
+                for name in ("train", "validate")
+                if 0 < lengths[name] <= lengths["gap"]
+            ]
+        if problems:
+            raise DefinitionError(problems)
+
+    def bounds(self, end_at: int, utc_offset_s: int) -> Bounds:
+        """The spans that end at the local midnight nearest to `end_at`, the time of the last impression."""
+        shift = utc_offset_s * SECOND
+        end = (end_at + shift + DAY // 2) // DAY * DAY - shift
+        test = end - duration(self.test)
+        validate = test - duration(self.validate)
+        train = validate - duration(self.train)
+        gap = duration(self.gap)
+        return Bounds(train=(train, validate - gap), validate=(validate, test - gap), test=(test, end))
+
+    def problems(self, labels: Iterable[Label]) -> list[str]:
+        """A sentence for each label that would still change after the gap, in the order given."""
+        gap = duration(self.gap)
+        return [
+            f"label {label.name!r} is final only after {format_duration(label.maturity)}, but the split leaves a gap "
+            f"of {self.gap}: make the gap at least {format_duration(label.maturity)}"
+            for label in labels
+            if label.maturity > gap
+        ]
+
+    def spec(self) -> list[str]:
+        """The definition as plain values."""
+        return [
+            "split",
+            *(format_duration(duration(text)) for text in (self.train, self.validate, self.test, self.gap)),
+        ]
