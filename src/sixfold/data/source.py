@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+import numpy as np
+
 from sixfold._core.table import Table
 
-__all__ = ["Source"]
+__all__ = ["Source", "by_arrival"]
 
 
 class Source(Protocol):
@@ -29,3 +31,25 @@ class Source(Protocol):
     def chunks(self) -> Iterator[Mapping[str, Table]]:
         """The events in order of arrival, ten thousands at a time; raises DataError before the first if it cannot."""
         ...
+
+
+def by_arrival(streams: Mapping[str, Table], *, rows: int = 50_000) -> Iterator[dict[str, Table]]:
+    """Whole streams as the chunks of a source, `rows` events each; streams without events in a chunk are left out.
+
+    >>> one, two = Table({"arrived": np.array([5, 1])}), Table({"arrived": np.array([5])})
+    >>> for chunk in by_arrival({"a": one, "b": two}, rows=2):
+    ...     print({name: table["arrived"].tolist() for name, table in chunk.items()})
+    {'a': [1, 5]}
+    {'b': [5]}
+    """
+    if not streams:
+        return
+    order = np.argsort(np.concatenate([table["arrived"] for table in streams.values()]), kind="stable")
+    starts = np.cumsum([0, *map(len, streams.values())])
+    for begin in range(0, len(order), rows):
+        chosen = order[begin : begin + rows]
+        parts = {
+            name: table.take(chosen[(chosen >= start) & (chosen < start + len(table))] - start)
+            for (name, table), start in zip(streams.items(), starts[:-1], strict=True)
+        }
+        yield {name: part for name, part in parts.items() if part}
