@@ -4,7 +4,7 @@ Semantics, the same on every path: all arithmetic is float64; a missing value (N
 arithmetic missing and comparisons false; division by zero and the logarithm of a number <= 0 are missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
 
-__all__ = ["Expr", "Literal", "Op", "evaluate", "leaves"]
+__all__ = ["Expr", "Literal", "Op", "compiled", "evaluate", "leaves"]
 
 
 class Expr:
@@ -196,6 +196,23 @@ def evaluate(expr: Expr, lookup: Callable[[Expr], Array], n_rows: int) -> Array:
     if isinstance(expr, Op):
         return _OPS[expr.name](*(evaluate(arg, lookup, n_rows) for arg in expr.args))
     return lookup(expr)
+
+
+def compiled(expr: Expr, place: Callable[[Expr], int]) -> Callable[[Sequence[Array]], Array]:
+    """`evaluate` with the tree walked once: a function of the leaves' columns, each found at its `place`.
+
+    Columns may be of length n or 1, which stands for n equal values; so may the result, or have no axis at all.
+    """
+    if isinstance(expr, Literal):
+        constant = np.array(expr.value, object if isinstance(expr.value, str) else None)
+        return lambda columns: constant
+    if isinstance(expr, Op):
+        apply, args = _OPS[expr.name], [compiled(arg, place) for arg in expr.args]
+        if len(args) == 1:
+            return lambda columns, only=args[0]: apply(only(columns))  # type: ignore[misc]
+        return lambda columns, left=args[0], right=args[1]: apply(left(columns), right(columns))  # type: ignore[misc]
+    at = place(expr)
+    return lambda columns: columns[at]
 
 
 def leaves(expr: Expr) -> list[Expr]:

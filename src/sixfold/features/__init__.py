@@ -1,5 +1,6 @@
 """Phase 3, features: one definition, several evaluators, one law: equal prefixes give equal values."""
 
+from sixfold.features.batch import as_of
 from sixfold.features.definitions import (
     Age,
     Aggregate,
@@ -31,6 +32,7 @@ __all__ = [
     "Recent",
     "Request",
     "age",
+    "as_of",
     "attribute",
     "computed",
     "count",

@@ -158,9 +158,9 @@ def _keys(by: Key | tuple[Key, ...]) -> tuple[Key, ...]:
 def _aggregates(kind: Kind, stream: Events, value: Expr | None, what: str, options: dict[str, Any]) -> Any:
     by, over = _keys(options.pop("by")), options.pop("over")
     check_key(stream, by)
-    where = options.get("where")
-    if where is not None and stream_of(where) is not stream:
-        raise DefinitionError([f"{kind} over {stream.name!r}: `where` uses fields of {stream_of(where).name!r}"])
+    check_where(stream, options.get("where"))
+    if isinstance(value, Field) and value.kind is str:
+        raise DefinitionError([f"{kind} over {value!r}: the field is text; aggregate a number or a boolean"])
     base = "_".join(part for part in (kind, stream.name, what, "by", *(key.name for key in by)) if part)
     windows = (over,) if isinstance(over, str) else tuple(over)
     made = tuple(
@@ -178,6 +178,16 @@ def check_key(stream: Events, by: tuple[Key, ...]) -> None:
         entities = (key,) if isinstance(key, Entity) else key.events.keys
         if lost := [entity.name for entity in entities if entity not in stream.keys]:
             raise DefinitionError([f"key {key!r}: events of {stream.name!r} do not name the entity {lost}"])
+
+
+def check_where(stream: Events, where: Expr | None) -> None:
+    """Raise DefinitionError unless `where` is a boolean expression over fields of `stream`."""
+    if where is None:
+        return
+    if stream_of(where) != stream:
+        raise DefinitionError([f"`where` of a feature over {stream.name!r} uses fields of {stream_of(where).name!r}"])
+    if not where.is_bool:
+        raise DefinitionError([f"`where` of a feature over {stream.name!r} must be boolean, such as x >= 0.5"])
 
 
 By = Key | tuple[Key, ...]
@@ -259,8 +269,11 @@ def sequence(stream: Events, *, by: By, of: Key, last: int, where: Expr | None =
     """The last `last` values of `of` (an entity's keys, or a field), newest last, as an (n_rows, last) column."""
     keys = _keys(by)
     check_key(stream, keys)
+    check_where(stream, where)
     if isinstance(of, Entity):
         check_key(stream, (of,))
+    elif of.events != stream:
+        raise DefinitionError([f"sequence over {stream.name!r}: {of!r} is not a field of it"])
     if last < 1:
         raise DefinitionError([f"sequence over {stream.name!r}: last must be at least 1, not {last}"])
     name = "_".join(("sequence", stream.name, of.name, "by", *(key.name for key in keys)))
@@ -271,6 +284,7 @@ def last(value: Field, *, by: By, where: Expr | None = None) -> Recent:
     """The value of the newest event per key; missing where there is none."""
     keys = _keys(by)
     check_key(value.events, keys)
+    check_where(value.events, where)
     name = "_".join(("last", value.events.name, value.name, "by", *(key.name for key in keys)))
     return Recent(name, value.events, value, keys, 1, True, where)
 
@@ -294,4 +308,6 @@ def computed(name: str, expr: Expr) -> Computed:
     """An expression over features, such as computed("lift", rate_1h - rate_7d)."""
     if not all(isinstance(leaf, Feature) for leaf in leaves(expr)):
         raise DefinitionError([f"computed feature {name!r} must be an expression over features"])
+    if wide := [leaf.name for leaf in leaves(expr) if isinstance(leaf, Recent) and not leaf.single]:
+        raise DefinitionError([f"computed feature {name!r} cannot use the sequences {wide}: it is one number per row"])
     return Computed(name, expr)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sixfold._core.errors import DefinitionError, FeatureError
-from sixfold._core.hashing import fingerprint
+from sixfold._core.hashing import canonical, fingerprint
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import leaves
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Key, Recent, Request
@@ -70,11 +70,10 @@ class FeatureSet:
     @property
     def primitives(self) -> tuple["Aggregate | Recent | Age | Request", ...]:
         """The features that expressions are made of, each definition once, in order of first use."""
-        found: dict[str, Any] = {}
+        found: dict[bytes, Any] = {}
         for feature in self:
-            parts = leaves(feature.expr) if isinstance(feature, Computed) else [feature]
-            for part in parts:
-                found.setdefault(fingerprint(part.spec()), part)
+            for part in _parts(feature):
+                found.setdefault(canonical(part.spec()), part)
         return tuple(found.values())
 
     def spec(self) -> Any:
@@ -101,6 +100,16 @@ def needs(feature: Feature) -> tuple[Entity, ...]:
 def key_entities(key: Key) -> tuple[Entity, ...]:
     """The entities that must be known to know this part of a key."""
     return (key,) if isinstance(key, Entity) else key.events.keys
+
+
+def _parts(feature: Feature) -> Iterator[Feature]:
+    """The features that `feature` is an expression of, or itself."""
+    if not isinstance(feature, Computed):
+        yield feature
+        return
+    for leaf in leaves(feature.expr):
+        if isinstance(leaf, Feature):
+            yield from _parts(leaf)
 
 
 def _flatten(features: Iterable[Any]) -> Iterator[Feature]:

@@ -1,0 +1,199 @@
+"""Features as of many past moments at once: the batch evaluator, vectorised over all rows.
+
+What a row (t, o) sees of its key is a prefix of the key's events in order of offset; of these a window takes the ones
+whose tile is at least tile(t - W). Along the offsets of one key the greatest tile so far never falls. Call an event
+late if its own tile lies below that; for all others the condition is then a range of positions, found by binary
+search, and merged by prefix sums or a sparse table. The late ones, few as a rule, are merged by a tree. Exact for any
+lateness.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import FeatureError
+from sixfold._core.hashing import canonical
+from sixfold._core.table import Array, Table
+from sixfold.data.events import Events, field_values
+from sixfold.features.algebra import Lane, finalize, prepare
+from sixfold.features.columns import age_of, as_number, pick, pick_sequence, pick_single, request_column
+from sixfold.features.definitions import Age, Key
+from sixfold.features.featureset import FeatureSet
+from sixfold.features.keys import Codebook, JointCode
+from sixfold.features.ordered import Ordered
+from sixfold.features.plan import Aggregated, Group, Plan, key_spec
+from sixfold.features.tiled import Tiled
+from sixfold.features.windows import hop_of
+from sixfold.frame import Entity
+
+__all__ = ["as_of"]
+
+_SPINE = ""
+
+
+def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
+    """The features of every spine row, from the events with a smaller offset; one column per feature, (n_rows, …).
+
+    The spine has a column per entity that is needed, `at`, `offset`, and request columns; request columns that are
+    not there are missing. A stream that is not in `history` has no events. Raises FeatureError if the spine lacks a
+    column.
+    """
+    plan = Plan(features)
+    needed = ["at", "offset", *(entity.name for entity in features.entities)]
+    if lacking := [name for name in needed if name not in spine]:
+        raise FeatureError(f"the spine lacks the columns {lacking}", hint="give each needed entity, `at` and `offset`")
+    columns: list[Any] = [None] * plan.n_slots
+    for feature, slot in plan.requests:
+        columns[slot] = request_column(feature, spine[feature.name] if feature.name in spine else None, len(spine))
+    moments = _Moments(plan, history, spine)
+    for group in plan.groups:
+        for slot, column in _group_columns(moments, group):
+            columns[slot] = column
+    for function, slot in plan.computed:
+        columns[slot] = as_number(function(columns), len(spine))
+    return Table({name: columns[slot] for name, slot in plan.outputs.items()}, n_rows=len(spine))
+
+
+class _Moments:
+    """The keys and offsets of the spine's rows and of the events, which are moments too: crosses are known at them."""
+
+    def __init__(self, plan: Plan, history: Mapping[str, Table], spine: Table) -> None:
+        self.spine = spine
+        self._tables = {s.name: history.get(s.name, _empty(s)) for s in plan.features.streams}
+        self._streams = plan.features.streams
+        self._books: dict[str, Codebook] = {}
+        self._parts: dict[tuple[str, bytes], tuple[Array, int]] = {}
+        self._joint: dict[tuple[str, bytes], JointCode] = {}
+        self._ranks: dict[tuple[str, str], Array] = {}
+        self._stated: dict[str, Ordered] = {}
+
+    def table(self, side: str) -> Table:
+        """A stream's events, or the spine."""
+        return self.spine if side == _SPINE else self._tables[side]
+
+    def ranks(self, side: str, stream: Events) -> Array:
+        """How many events of the stream each moment sees."""
+        if (side, stream.name) not in self._ranks:
+            offsets = self.table(stream.name)["offset"]
+            self._ranks[side, stream.name] = np.searchsorted(offsets, self.table(side)["offset"])
+        return self._ranks[side, stream.name]
+
+    def joint(self, stream: Events, by: tuple[Key, ...]) -> JointCode:
+        """The codes of the keys of a stream's events."""
+        name = (stream.name, canonical(key_spec(by)))
+        if name not in self._joint:
+            self._joint[name] = JointCode([self._part(stream.name, part) for part in by])
+        return self._joint[name]
+
+    def codes(self, side: str, stream: Events, by: tuple[Key, ...]) -> Array:
+        """The codes of the moments' keys, among those of the stream's events."""
+        return self.joint(stream, by).encode([self._part(side, part)[0] for part in by])
+
+    def _part(self, side: str, part: Key) -> tuple[Array, int]:
+        name = (side, canonical(key_spec((part,))))
+        if name not in self._parts:
+            self._parts[name] = self._entity(side, part) if isinstance(part, Entity) else self._attribute(side, part)
+        return self._parts[name]
+
+    def _entity(self, side: str, entity: Entity) -> tuple[Array, int]:
+        if entity.name not in self._books:
+            columns = [self._tables[s.name][entity.name] for s in self._streams if entity in s.keys]
+            self._books[entity.name] = Codebook(columns)
+        book = self._books[entity.name]
+        return book.encode(self.table(side)[entity.name]), book.size
+
+    def _attribute(self, side: str, part: Any) -> tuple[Array, int]:
+        stream = part.events
+        values = self._tables[stream.name][part.name]
+        book = Codebook([values])
+        stated = self.stated(stream)
+        newest = stated.newest(*stated.locate(self.codes(side, stream, stream.keys), self.ranks(side, stream)))
+        if len(stated) == 0:
+            return np.full(len(newest), -1, np.int64), 1
+        code = book.encode(values)[stated.order]
+        return np.where(newest < 0, -1, code[newest]), max(book.size, 1)
+
+    def stated(self, stream: Events) -> Ordered:
+        """The stream's events by its own entities."""
+        if stream.name not in self._stated:
+            at = self._tables[stream.name]["at"]
+            self._stated[stream.name] = Ordered(self.joint(stream, stream.keys).codes, at)
+        return self._stated[stream.name]
+
+
+def _empty(stream: Events) -> Table:
+    kinds = {**stream.columns, "at": int, "offset": int}
+    dtypes = {int: np.int64, float: np.float64, bool: np.bool_, str: object}
+    return Table({name: np.empty(0, dtypes[kind]) for name, kind in kinds.items()})
+
+
+def _group_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]]:
+    """The columns of a group's features with their slots."""
+    events, stream, spine = moments.table(group.stream.name), group.stream, moments.spine
+    keep = None if group.where is None else field_values(group.where, events).astype(np.bool_)
+    ordered = Ordered(moments.joint(stream, group.by).codes, events["at"], keep)
+    codes, ranks = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream)
+    # Rows in the order of the events they see: look-ups then walk through memory instead of jumping.
+    by_key = np.argsort(codes, kind="stable")
+    key, end = ordered.locate(codes[by_key], ranks[by_key])
+    sight = _Sight(ordered, key, end, spine["at"][by_key])
+    for slot, column in (*_newest_columns(group, events, sight), *_window_columns(group, events, sight)):
+        out = np.empty_like(column)
+        out[by_key] = column
+        yield slot, out
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What rows see: positions [ordered.starts[key], end) of the ordered events, at an instant; key -1 sees none."""
+
+    ordered: Ordered
+    key: Array
+    end: Array
+    at: Array
+
+
+def _newest_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
+    ordered = sight.ordered
+    for feature, slot in group.newest:
+        if isinstance(feature, Age):
+            newest = ordered.newest(sight.key, sight.end)
+            yield slot, age_of(sight.at, pick(ordered.at, newest, 0), newest >= 0)
+            continue
+        values = events[feature.value.name]
+        if feature.single:
+            yield slot, pick_single(values, ordered.rows(ordered.newest(sight.key, sight.end)))
+        else:
+            yield slot, pick_sequence(values, ordered.rows(ordered.last(sight.key, sight.end, feature.n)))
+
+
+def _window_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
+    by_hop: dict[int | None, list[Aggregated]] = {}
+    for aggregated in group.aggregates:
+        by_hop.setdefault(hop_of(aggregated.feature.window), []).append(aggregated)
+    values = _lane_values(group.lanes, events, sight.ordered)
+    for hop, members in by_hop.items():
+        lanes = {i: (group.lanes[i], values[i]) for member in members for i in member.lanes}
+        tiled = Tiled(sight.ordered, hop, lanes) if len(sight.ordered) else None
+        by_window: dict[int | None, list[Aggregated]] = {}
+        for member in members:
+            by_window.setdefault(member.feature.window, []).append(member)
+        for window, same in by_window.items():
+            wanted = {i for member in same for i in member.lanes}
+            if tiled is None:
+                merged = {i: np.full(len(sight.key), group.lanes[i].neutral, np.int64) for i in wanted}
+            else:
+                merged = tiled.merge(sight.key, sight.end, sight.at, window, wanted)
+            for member in same:
+                yield member.slot, finalize(member.feature, [merged[i] for i in member.lanes])
+
+
+def _lane_values(lanes: tuple[Lane, ...], events: Table, ordered: Ordered) -> list[Array]:
+    """What each event of the order contributes to each lane."""
+    out = []
+    for lane in lanes:
+        values = None if lane.value is None else field_values(lane.value, events)[ordered.order]
+        out.append(prepare(lane, values, len(ordered)))
+    return out

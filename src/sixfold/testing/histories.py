@@ -1,0 +1,237 @@
+"""Histories to compare evaluators on: small, nasty, and the same for a seed.
+
+A `Case` is a list of facts and of moments at which features are asked for, both as plain values that can be shrunk;
+`build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over these streams.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.table import Table, column
+from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
+from sixfold.data.events import Events
+from sixfold.features import definitions as f
+from sixfold.features.featureset import FeatureSet
+from sixfold.frame import Entity
+
+__all__ = ["EVERYTHING", "STREAMS", "Case", "Fact", "Moment", "build", "cases", "draw", "smaller"]
+
+user, video, term = Entity("user"), Entity("video"), Entity("term", str)
+meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
+watch = Events("watch", keys=(user, video), fields={"share": float, "stars": int, "liked": bool, "tab": str})
+search = Events("search", keys=(user, term), fields={"results": int, "took": float})
+STREAMS = (meta, watch, search)
+
+EVERYTHING = FeatureSet(
+    f.count(watch, by=user, over=("1h", "7d", "30d", "lifetime")),
+    f.count(watch, by=video, over="1d", where=watch.liked & (watch.share > 0.2)),
+    f.sum(watch.stars, by=user, over=("1h", "lifetime")),
+    f.sum(watch.share, by=(user, video), over=("6h", "14d")),
+    f.sum(watch.liked, by=video, over="12h"),
+    f.mean(watch.share, by=(user, meta.topic), over=("1h", "30d")),
+    f.mean(watch.stars, by=meta.author, over="7d"),
+    f.rate(watch.share >= 0.7, by=video, over=("1h", "30d"), prior=(1, 20)),
+    f.rate(watch.liked, by=meta.topic, over="1h"),
+    f.min(watch.share, by=user, over=("1h", "13d")),
+    f.max(watch.share, by=(user, meta.length), over="7d"),
+    f.min(watch.stars, by=meta.kids, over="30d"),
+    f.max(watch.stars, by=user, over=("1h", "lifetime"), where=watch.share < 1),
+    f.count(meta, by=meta.topic, over="7d"),
+    f.count(search, by=term, over=("1h", "7d")),
+    f.sum(search.took, by=(user, term), over="7d"),
+    f.sequence(watch, by=user, of=watch.tab, last=2),
+    f.sequence(watch, by=user, of=video, last=3),
+    f.sequence(watch, by=meta.topic, of=watch.share, last=2),
+    f.sequence(watch, by=video, of=watch.liked, last=2, where=watch.stars > 0),
+    f.sequence(search, by=user, of=term, last=3),
+    f.last(watch.share, by=(user, meta.topic)),
+    f.attribute(meta.topic),
+    f.attribute(meta.length),
+    f.attribute(meta.author),
+    f.attribute(meta.kids),
+    f.age(meta),
+    f.age(watch),
+    tab := f.request("tab", str),
+    score := f.request("score"),
+    lift := f.computed("lift", f.count(watch, by=user, over="1h") / f.count(watch, by=user, over="7d")),
+    f.computed("bold", (lift.log1p() - score * 2) / (tab.equals("a") | (lift > 0.5)) + f.age(meta)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One event: which stream, how long after the one before it arrived, how late that was, and what it says."""
+
+    stream: int
+    gap: int
+    lag: int
+    user: int
+    video: int
+    number: float
+    whole: int
+    flag: bool
+    text: str | None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One question: after how many events, how long after the last of them, and about whom."""
+
+    seen: int
+    wait: int
+    user: int
+    video: int
+    term: str | None
+    tab: str | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A history and the questions asked of it."""
+
+    facts: tuple[Fact, ...]
+    moments: tuple[Moment, ...]
+
+
+START = 20_000 * DAY
+_GAPS = (0, 0, 0, 1, SECOND, MINUTE, 5 * MINUTE, HOUR - 1, HOUR, 5 * HOUR, DAY, 3 * DAY, 9 * DAY)
+_LAGS = (0, 0, 0, 0, 1, MINUTE, 5 * MINUTE, HOUR, 12 * HOUR, DAY, 8 * DAY, 40 * DAY, -MINUTE)
+_WAITS = (0, 0, 1, MINUTE, 5 * MINUTE, HOUR - 1, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 100 * DAY)
+_KEYS = (0, 1, 2, 3, 2**40)
+_NUMBERS = (0.1, 0.5, 0.7, 1.0, -3.25, -0.0, np.nan, np.nan, np.inf, -np.inf, 1e18, -1e18, 2.0**31, 1e-7, 5e-324)
+_WHOLES = (0, 1, 2, 5, -1, 2**31, -(2**31), 2**53 + 1, 2**62, 2**63 - 1, -(2**63), 3 * 10**18)
+_TEXTS = ("a", "b", "c", "", None)
+
+
+def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
+    """A random case; the same for the same state of the generator."""
+
+    def some(values: Sequence[Any], n: int) -> list[Any]:
+        return [values[i] for i in rng.integers(0, len(values), n).tolist()]
+
+    calm = rng.random() < 0.3  # half of the paths only open up when nothing is late
+    facts = zip(
+        rng.integers(0, len(STREAMS), n_facts).tolist(),
+        some(_GAPS, n_facts),
+        [0] * n_facts if calm else some(_LAGS, n_facts),
+        some(_KEYS, n_facts),
+        some(_KEYS, n_facts),
+        some(_NUMBERS, n_facts),
+        some(_WHOLES, n_facts),
+        some((False, True), n_facts),
+        some(_TEXTS, n_facts),
+        (rng.random(n_facts) < 0.05).tolist(),
+        strict=True,
+    )
+    moments = zip(
+        rng.integers(0, n_facts + 1, n_moments).tolist(),
+        some(_WAITS, n_moments),
+        some((*_KEYS, 9), n_moments),
+        some((*_KEYS, 9), n_moments),
+        some(_TEXTS, n_moments),
+        some(_TEXTS, n_moments),
+        some(_NUMBERS, n_moments),
+        strict=True,
+    )
+    return Case(tuple(Fact(*fact) for fact in facts), tuple(Moment(*moment) for moment in moments))
+
+
+def cases() -> Any:
+    """A hypothesis strategy of cases; needs hypothesis to be installed."""
+    from hypothesis import strategies as st
+
+    numbers = st.sampled_from(_NUMBERS) | st.floats(width=32)
+    fact = st.builds(
+        Fact,
+        stream=st.integers(0, len(STREAMS) - 1),
+        gap=st.sampled_from(_GAPS) | st.integers(0, 40 * DAY),
+        lag=st.sampled_from(_LAGS) | st.integers(0, 40 * DAY),
+        user=st.sampled_from(_KEYS),
+        video=st.sampled_from(_KEYS),
+        number=numbers,
+        whole=st.sampled_from(_WHOLES) | st.integers(-(2**63), 2**63 - 1),
+        flag=st.booleans(),
+        text=st.sampled_from(_TEXTS),
+        again=st.sampled_from((False, False, False, True)),
+    )
+    moment = st.builds(
+        Moment,
+        seen=st.integers(0, 20),
+        wait=st.sampled_from(_WAITS) | st.integers(0, 40 * DAY),
+        user=st.sampled_from((*_KEYS, 9)),
+        video=st.sampled_from((*_KEYS, 9)),
+        term=st.sampled_from(_TEXTS),
+        tab=st.sampled_from(_TEXTS),
+        score=numbers,
+    )
+    return st.builds(Case, st.lists(fact, max_size=20).map(tuple), st.lists(moment, max_size=6).map(tuple))
+
+
+def build(case: Case) -> tuple[dict[str, Table], Table]:
+    """The history as a log would give it, and the spine. A fact that comes `again` repeats an id and is dropped."""
+    arrived, clock, kept = [], START, []
+    for fact in case.facts:
+        if not fact.again:
+            clock += fact.gap
+            arrived.append(clock)
+            kept.append(fact)
+    history = {}
+    for i, stream in enumerate(STREAMS):
+        mine = [(offset, fact) for offset, fact in enumerate(kept) if fact.stream == i]
+        if mine:
+            history[stream.name] = _table(stream, mine, arrived)
+    ends = [min(moment.seen, len(kept)) for moment in case.moments]
+    moments = case.moments
+    spine = {
+        "at": column(
+            [(arrived[end - 1] if end else START) + m.wait for m, end in zip(moments, ends, strict=True)], int
+        ),
+        "offset": column(ends, int),
+        "user": column([m.user for m in moments], int),
+        "video": column([m.video for m in moments], int),
+        "term": column([m.term for m in moments], str),
+        "tab": column([m.tab for m in moments], str),
+        "score": column([m.score for m in moments], float),
+    }
+    return history, Table(spine)
+
+
+def _table(stream: Events, mine: list[tuple[int, Fact]], arrived: list[int]) -> Table:
+    values: dict[type, list[Any]] = {
+        int: [fact.whole for _, fact in mine],
+        float: [fact.number for _, fact in mine],
+        bool: [fact.flag for _, fact in mine],
+        str: [fact.text for _, fact in mine],
+    }
+    columns = {name: column(values[kind], kind) for name, kind in stream.columns.items()}
+    columns |= {
+        key.name: column([getattr(fact, key.name) for _, fact in mine], int) for key in stream.keys if key.key is int
+    }
+    offsets = [offset for offset, _ in mine]
+    return Table(
+        {
+            "id": column([f"e{offset}" for offset in offsets], str),
+            "offset": column(offsets, int),
+            "at": column([arrived[offset] - fact.lag for offset, fact in mine], int),
+            "arrived": column([arrived[offset] for offset in offsets], int),
+            **columns,
+        }
+    )
+
+
+def smaller(case: Case) -> Iterator[Case]:
+    """Simpler cases to try when this one shows a fault: with less in it, then with plainer facts."""
+    for i in range(len(case.moments)):
+        if len(case.moments) > 1:
+            yield replace(case, moments=(case.moments[i],))
+    for i in range(len(case.facts)):
+        yield replace(case, facts=case.facts[:i] + case.facts[i + 1 :])
+    for i, fact in enumerate(case.facts):
+        for plainer in (replace(fact, lag=0), replace(fact, gap=0), replace(fact, number=0.5, whole=1, text="a")):
+            if plainer != fact:
+                yield replace(case, facts=(*case.facts[:i], plainer, *case.facts[i + 1 :]))
