@@ -56,6 +56,10 @@ class Table(Mapping[str, Array]):
         except KeyError:
             raise InputError(f"no column {name!r}; the table has {', '.join(self._columns) or 'none'}") from None
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The column, or `default` if there is none."""
+        return self._columns.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._columns
 

@@ -46,7 +46,7 @@ def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> T
         raise FeatureError(f"the spine lacks the columns {lacking}", hint="give each needed entity, `at` and `offset`")
     columns: list[Any] = [None] * plan.n_slots
     for feature, slot in plan.requests:
-        columns[slot] = request_column(feature, spine[feature.name] if feature.name in spine else None, len(spine))
+        columns[slot] = request_column(feature, spine.get(feature.name), len(spine))
     moments = _Moments(plan, history, spine)
     for group in plan.groups:
         for slot, column in _group_columns(moments, group):
