@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pytest
+
+from sixfold._core.errors import ModelError
+from sixfold.models.deep_ranker import DeepRanker
+from sixfold.testing.model_kit import check_ranker, example_dataset, example_heads
+
+
+def test_keeps_the_contract() -> None:
+    check_ranker(lambda heads: DeepRanker(heads, categorical=("author",)))
+
+
+def test_another_seed_gives_another_model() -> None:
+    train, check = example_dataset(1_000, 1), example_dataset(500, 2)
+    config = DeepRanker(example_heads(), epochs=1)
+    one, two = (config.fit(train, check, seed=seed).predict(check.features)["liked"] for seed in (1, 2))
+    assert one.tobytes() != two.tobytes()
+
+
+def test_progress_ends_at_most_at_one() -> None:
+    shares: list[float] = []
+    config = DeepRanker(example_heads(), epochs=1)
+    config.fit(
+        example_dataset(1_000, 1), example_dataset(500, 2), seed=1, progress=lambda _, share: shares.append(share)
+    )
+    assert shares == sorted(shares) and shares[0] > 0 and shares[-1] <= 1
+
+
+def test_needs_a_head() -> None:
+    data = example_dataset(50, 1)
+    with pytest.raises(ModelError, match="no heads"):
+        DeepRanker(heads=()).fit(data, data, seed=1)
+
+
+def test_a_saved_model_is_served_without_torch(tmp_path) -> None:
+    fitted = DeepRanker(example_heads(), epochs=1).fit(example_dataset(500, 1), example_dataset(500, 2), seed=1)
+    fitted.save(tmp_path)
+    code = (
+        "import sys, pathlib; from sixfold.models.registry import load_ranker\n"
+        f"load_ranker(pathlib.Path({str(tmp_path)!r})); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
