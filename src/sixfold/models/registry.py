@@ -1,0 +1,37 @@
+"""From a folder to the fitted model in it: one closed table of kinds, each loaded by the file that owns it."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sixfold._core.errors import ModelError
+from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.storage import read_settings
+
+__all__ = ["load_ranker", "load_retriever"]
+
+_RETRIEVERS = {
+    "popularity": "sixfold.models.popularity",
+    "neighbours": "sixfold.models.neighbours",
+    "two_tower": "sixfold.models.two_tower",
+}
+_RANKERS = {"deep": "sixfold.models.deep_ranker", "trees": "sixfold.models.tree_ranker"}
+
+
+def load_retriever(folder: Path) -> FittedRetriever:
+    """The retriever saved in `folder`; raises ModelError if there is none or it is damaged."""
+    loaded: FittedRetriever = _load(folder, _RETRIEVERS, "retriever")
+    return loaded
+
+
+def load_ranker(folder: Path) -> FittedRanker:
+    """The ranker saved in `folder`; raises ModelError if there is none or it is damaged."""
+    loaded: FittedRanker = _load(folder, _RANKERS, "ranker")
+    return loaded
+
+
+def _load(folder: Path, modules: dict[str, str], what: str) -> Any:
+    kind = read_settings(folder)["kind"]
+    if kind not in modules:
+        raise ModelError(f"{folder} holds a model of kind {kind!r}, expected a {what}: {', '.join(modules)}")
+    return import_module(modules[kind]).load(folder)
