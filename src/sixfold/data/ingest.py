@@ -1,0 +1,287 @@
+"""Ingest: the one door into the log. Rows that keep the contract go in, the others to quarantine with the reason."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from sixfold._core.errors import DefinitionError, InputError
+from sixfold._core.table import Array, Table, column
+from sixfold._core.times import duration, format_duration, instant
+from sixfold.data.checks import Problem, Rule, row_problem, row_type, rules_of, short
+from sixfold.data.contract import Contract
+from sixfold.data.events import Events, Field
+from sixfold.data.expr import leaves
+from sixfold.data.log import Log
+from sixfold.data.quarantine import Quarantine, Reject, reject
+from sixfold.data.raw import typed
+
+__all__ = ["Future", "Ingest", "IngestReport", "Prepared", "Verdict"]
+
+Future = Literal["quarantine", "clamp"]
+"""What becomes of an event that claims to have happened after it arrived."""
+
+_REINGEST_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one row; `reason` says why it was quarantined."""
+
+    status: Literal["accepted", "duplicate", "quarantined"]
+    id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Checked rows of one stream: `table` is ready to append; its row i was row `places[i]` of those that came."""
+
+    stream: str
+    table: Table
+    places: Array
+    rejects: Mapping[int, Reject]
+    ids: Sequence[str]
+
+    def verdicts(self, offsets: Array) -> list[Verdict]:
+        """One verdict a row that came, from the offsets that appending `table` gave."""
+        status = dict(zip(self.places.tolist(), (offsets >= 0).tolist(), strict=True))
+        return [
+            Verdict("quarantined", name, self.rejects[row].why)
+            if row in self.rejects
+            else Verdict("accepted" if status[row] else "duplicate", name)
+            for row, name in enumerate(self.ids)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of many rows; `accepted` by stream, `reasons` counts the quarantined by (stream, reason)."""
+
+    accepted: Mapping[str, int]
+    duplicates: int
+    reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def quarantined(self) -> int:
+        """How many rows went to quarantine."""
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """All that is known about the rows of one stream before any comes."""
+
+    events: Events
+    rules: Mapping[str, Rule]
+    kinds: tuple[type, ...]
+    rows: Any
+    contracts: tuple[Contract, ...]
+
+
+class Ingest:
+    """Checks events and appends them to a log.
+
+    An event may claim to have happened up to `max_future` after it arrived (clocks differ): it is then taken to have
+    happened when it arrived. Beyond that, `future` decides between quarantine and the same correction.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        quarantine: Quarantine,
+        events: Iterable[Events],
+        *,
+        contracts: Iterable[Contract] = (),
+        max_rows: int = 10_000,
+        max_future: str = "1s",
+        future: Future = "quarantine",
+    ) -> None:
+        self._log, self._quarantine, self._max_rows = log, quarantine, max_rows
+        self._max_future, self._clamp = duration(max_future), future == "clamp"
+        contracts = tuple(contracts)
+        self._shapes = {stream.name: _shape(stream, contracts) for stream in events}
+        if lost := sorted({contract.stream.name for contract in contracts} - set(self._shapes)):
+            raise DefinitionError([f"there is a contract for {name!r}, but no such stream" for name in lost])
+
+    def rows(self, stream: str, rows: Sequence[Any], *, now: int) -> list[Verdict]:
+        """Check rows of JSON values, append the good ones durably, and say what became of each."""
+        prepared = self.prepare(stream, rows, now=now)
+        self.set_aside([prepared])
+        return prepared.verdicts(self._log.append({stream: prepared.table}, now=now)[stream].offsets)
+
+    def prepare(self, stream: str, rows: Sequence[Any], *, now: int) -> Prepared:
+        """Check rows of JSON values without any effect.
+
+        Each row is an object with `id`, `at` (microseconds or ISO 8601), the keys and the fields of the stream; float
+        and str fields may be left out. Raises InputError for an unknown stream or more than `max_rows` rows.
+        """
+        shape = self._shape(stream)
+        if len(rows) > self._max_rows:
+            raise InputError(f"{len(rows)} rows at once, at most {self._max_rows} are taken", hint="send them in parts")
+        table, problems = _from_json(shape, rows)
+        places = np.array([row for row in range(len(rows)) if row not in problems], np.int64)
+        ids = [_id(row) for row in rows] if problems else table["id"].tolist()
+        late, table = self._late_problems(shape, table, np.full(table.n_rows, now))
+        problems |= {int(places[row]): problem for row, problem in late.items()}
+        if late:
+            good = np.array([row not in problems for row in places.tolist()], np.bool_)
+            table, places = table.take(good), places[good]
+        rejects = {row: reject(stream, problem, rows[row], now=now) for row, problem in problems.items()}
+        return Prepared(stream, table, places, rejects, ids)
+
+    def set_aside(self, prepared: Iterable[Prepared]) -> None:
+        """Keep the rejects of prepared rows in quarantine. Do this before the append: nothing is then ever lost."""
+        rejects = [reject for part in prepared for reject in part.rejects.values()]
+        if rejects:
+            self._quarantine.put(rejects)
+
+    def chunk(self, events: Mapping[str, Table], *, now: int) -> IngestReport:
+        """Check raw tables of a source and append the good rows: for backfills.
+
+        Columns may have any dtype: a row with a value that does not fit goes to quarantine, the others stay. A column
+        `arrived` is taken at its word. Raises InputError before any effect if a stream or column is not declared.
+        """
+        good: dict[str, Table] = {}
+        rejects: list[Reject] = []
+        for stream, table in events.items():
+            good[stream], refused = self._checked(self._shape(stream), table, now)
+            rejects += refused
+        if rejects:
+            self._quarantine.put(rejects)
+        appended = self._log.append(good, now=now)
+        accepted = {stream: len(part.offsets) - part.duplicates for stream, part in appended.items()}
+        duplicates = sum(part.duplicates for part in appended.values())
+        return IngestReport(accepted, duplicates, Counter((refused.stream, refused.reason) for refused in rejects))
+
+    def reingest(self, *, now: int) -> IngestReport:
+        """Try everything in quarantine again, once the cause is repaired; what fails again stays, with its new reason.
+
+        A row leaves quarantine only after it is in the log; if this is cut short, a repetition brings in the rest.
+        Rows of streams that are no longer declared stay as they are.
+        """
+        accepted: Counter[str] = Counter()
+        reasons: Counter[tuple[str, str]] = Counter()
+        duplicates, after = 0, ""
+        while rejects := self._quarantine.read(min(_REINGEST_ROWS, self._max_rows), after=after):
+            after = rejects[-1].id
+            rejects.sort(key=lambda refused: refused.stream)
+            for stream, group in groupby(rejects, key=lambda refused: refused.stream):
+                waiting = list(group)
+                if stream not in self._shapes:
+                    reasons.update((stream, refused.reason) for refused in waiting)
+                    continue
+                prepared = self.prepare(stream, [_as_sent(refused.value) for refused in waiting], now=now)
+                again = prepared.rejects
+                self._quarantine.put(
+                    Reject(stream, failed.reason, failed.found, waiting[row].row, now) for row, failed in again.items()
+                )
+                offsets = self._log.append({stream: prepared.table}, now=now)[stream].offsets
+                self._quarantine.take(waiting[row].id for row in prepared.places.tolist())
+                accepted[stream] += int((offsets >= 0).sum())
+                duplicates += int((offsets < 0).sum())
+                reasons.update((stream, failed.reason) for failed in again.values())
+        return IngestReport(dict(accepted), duplicates, dict(reasons))
+
+    def _shape(self, stream: str) -> _Shape:
+        try:
+            return self._shapes[stream]
+        except KeyError:
+            raise InputError(
+                f"there is no stream {stream!r}", hint=f"the streams are {', '.join(self._shapes) or 'none'}"
+            ) from None
+
+    def _checked(self, shape: _Shape, raw: Table, now: int) -> tuple[Table, list[Reject]]:
+        rules = {**shape.rules, "arrived": "time"} if "arrived" in raw else shape.rules
+        table, problems = typed(shape.events.name, raw, rules)
+        arrived = table["arrived"] if "arrived" in raw else np.full(table.n_rows, now)
+        late, table = self._late_problems(shape, table, arrived)
+        problems = late | problems
+        if not problems:
+            return table, []
+        rejects = [
+            reject(shape.events.name, problems[i], _as_json(raw.row(i), rules), now=now) for i in sorted(problems)
+        ]
+        good = np.ones(table.n_rows, np.bool_)
+        good[list(problems)] = False
+        return table.take(good), rejects
+
+    def _late_problems(self, shape: _Shape, table: Table, arrived: Array) -> tuple[dict[int, Problem], Table]:
+        """What is wrong with rows whose values all fit: their time, then the contract; and the table with times set."""
+        problems: dict[int, Problem] = {}
+        ahead = table["at"] - arrived
+        if (ahead > 0).any():
+            if not self._clamp:
+                for row in np.flatnonzero(ahead > self._max_future).tolist():
+                    problems[row] = (
+                        "field 'at': expected a time before its arrival",
+                        f"{format_duration(int(ahead[row]))} after it",
+                    )
+            table = table.with_columns({"at": np.minimum(table["at"], arrived)})
+        for contract in shape.contracts:
+            for name, broken in contract.broken(table).items():
+                for row in np.flatnonzero(broken).tolist():
+                    problems.setdefault(row, (f"contract: {name}", _shown(contract, name, table, row)))
+        return problems, table
+
+
+def _shape(events: Events, contracts: Sequence[Contract]) -> _Shape:
+    rules = rules_of(events)
+    kinds = (str, int, *events.columns.values())
+    own = tuple(contract for contract in contracts if contract.stream == events)
+    return _Shape(events, rules, kinds, list[row_type(rules)], own)  # type: ignore[misc]
+
+
+def _from_json(shape: _Shape, rows: Sequence[Any]) -> tuple[Table, dict[int, Problem]]:
+    """The good rows as a table, and what is wrong with each of the others."""
+    try:
+        return _columns(shape, rows), {}
+    except (msgspec.ValidationError, InputError, UnicodeEncodeError, OverflowError):
+        found = {row: row_problem(shape.rules, value) for row, value in enumerate(rows)}
+        problems = {row: problem for row, problem in found.items() if problem is not None}
+        return _columns(shape, [value for row, value in enumerate(rows) if row not in problems]), problems
+
+
+def _columns(shape: _Shape, rows: Sequence[Any]) -> Table:
+    structs = msgspec.convert(rows, shape.rows)
+    lists: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
+    if not lists:
+        lists = [()] * len(shape.kinds)
+    if str in map(type, lists[1]):
+        lists[1] = [instant(at) if isinstance(at, str) else at for at in lists[1]]
+        if lists[1] and not 0 <= min(lists[1]) <= max(lists[1]) < 2**63:
+            raise InputError("a time lies before 1970")
+    for kind, values in zip(shape.kinds, lists, strict=True):
+        if kind is str:
+            "".join(filter(None, values)).encode()
+    return Table({n: column(v, k) for n, k, v in zip(shape.rules, shape.kinds, lists, strict=True)})
+
+
+def _id(row: Any) -> str:
+    found = row.get("id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _as_json(row: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """A row of a raw table as it would be sent as JSON: a missing number is null, and a whole one has no fraction."""
+    sent = dict(row)
+    for name, value in row.items():
+        if isinstance(value, float) and np.isnan(value):
+            sent[name] = None
+        elif isinstance(value, float) and value.is_integer() and rules[name] in ("int", "int key", "time"):
+            sent[name] = int(value)
+    return sent
+
+
+def _as_sent(row: Any) -> Any:
+    """A row as if it came now: when it first arrived it was not taken in."""
+    return {name: value for name, value in row.items() if name != "arrived"} if isinstance(row, dict) else row
+
+
+def _shown(contract: Contract, check: str, table: Table, row: int) -> str:
+    names = dict.fromkeys(leaf.name for leaf in leaves(contract.checks[check]) if isinstance(leaf, Field))
+    return ", ".join(f"{name} = {short(table[name][row : row + 1].tolist()[0])}" for name in names)
