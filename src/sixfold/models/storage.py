@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -44,9 +45,9 @@ def read_model(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Array
     if document["kind"] != kind:
         raise ModelError(f"expected a model of kind {kind!r} in {folder}, found {document['kind']!r}")
     try:
-        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        with (folder / "arrays.npz").open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         arrays |= {name: arrays[name].astype(object) for name in document["text"]}
         return dict(document["settings"]), arrays
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelError(f"the arrays of the model in {folder} cannot be read: {error}") from error

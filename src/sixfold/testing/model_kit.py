@@ -2,6 +2,9 @@
 
 def test_my_ranker() -> None:
     check_ranker(lambda heads: MyRanker(heads=heads))
+
+def test_my_retriever() -> None:
+    check_retriever(MyRetriever)
 """
 
 import tempfile
@@ -13,14 +16,15 @@ import numpy as np
 import pytest
 
 from sixfold._core.errors import InputError, ModelError
-from sixfold._core.table import Array, Table
+from sixfold._core.table import Array, Table, column
+from sixfold._core.times import MINUTE
 from sixfold.data.events import Events
 from sixfold.data.labels import Label
 from sixfold.frame import Entity
-from sixfold.models.contract import Dataset, FittedRanker, Ranker
-from sixfold.models.registry import load_ranker
+from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Interactions, Ranker, Retriever
+from sixfold.models.registry import load_ranker, load_retriever
 
-__all__ = ["check_ranker", "example_dataset", "example_heads"]
+__all__ = ["check_ranker", "check_retriever", "example_dataset", "example_heads", "example_interactions"]
 
 
 def example_heads() -> tuple[Label, ...]:
@@ -135,3 +139,138 @@ def _check_refusals(config: Ranker, train: Dataset, validate: Dataset) -> None:
     ):
         with pytest.raises(ModelError):
             config.fit(bad, good, seed=1)
+
+
+def example_interactions(n_users: int = 300, *, seed: int = 1, key: type = int) -> Interactions:
+    """People of four tastes over 60 items: everybody consumes mostly the 15 items of one taste, popular ones more.
+
+    Keys are in no order; text keys where `key` is str. The catalogue has a text, a number with gaps and a dull column.
+    """
+    rng = np.random.default_rng(seed)
+    n_items, length = 60, 8
+    numbers = rng.permutation(n_items) * 7 + 3
+    keys = numbers if key is int else column([f"item-{number}" for number in numbers.tolist()], str)
+    taste = np.arange(n_items) % 4
+    popular = 1.0 / (1 + np.arange(n_items) // 4)
+    pad = column([-1 if key is int else None], key)
+    users, items, histories = [], [], []
+    for user in range(n_users):
+        chance = popular * np.where(taste == user % 4, 1.0, 0.03)
+        drawn = rng.choice(n_items, size=rng.integers(2, 13), replace=False, p=chance / chance.sum())
+        for i, item in enumerate(drawn.tolist()):
+            before = keys[drawn[max(0, i - length) : i]]
+            users.append(user)
+            items.append(item)
+            histories.append(np.concatenate([np.repeat(pad, length - len(before)), before]))
+    order = rng.permutation(len(users))
+    events = Table({
+        "user": np.array(users)[order],
+        "item": keys[np.array(items)[order]],
+        "at": np.arange(len(users)) * MINUTE,
+        "weight": rng.choice([0.5, 1.0], len(users)),
+    })  # fmt: skip
+    topics = column([None if i % 10 == 9 else f"topic-{i % 4}" for i in range(n_items)], str)
+    size = np.where(np.arange(n_items) % 7 == 6, np.nan, rng.normal(size=n_items))
+    catalog = Table({"item": keys, "topic": topics, "size": size, "dull": np.zeros(n_items)})
+    return Interactions(events, np.stack(histories)[order], catalog, f"example-{n_users}-{seed}")
+
+
+def check_retriever(make_config: Callable[[], Retriever], *, personal: bool = True) -> None:
+    """Raise AssertionError unless the retriever keeps the contract: what it finds, forgives, refuses and saves.
+
+    `personal=False` for one that gives everybody the same answer.
+    """
+    config = make_config()
+    for key in (int, str):
+        data = example_interactions(key=key)
+        fitted = config.fit(data, seed=1)
+        histories = data.histories[:40]
+        scores = fitted.scores(histories)
+        assert scores.shape == (40, len(fitted.items)) and scores.dtype == np.float32
+        assert np.isfinite(scores).all(), "scores must be finite"
+        assert set(fitted.items.tolist()) <= set(data.catalog["item"].tolist()), "only items of the catalogue"
+        again = config.fit(data, seed=1).scores(histories)
+        assert scores.tobytes() == again.tobytes(), "the same data, config and seed must give the same bytes"
+        _check_order(fitted, histories)
+        _check_strange_histories(fitted, histories, key)
+        _check_retriever_saves(fitted, histories)
+        if personal:
+            _check_finds_taste(fitted, data)
+    _check_retriever_refusals(config)
+
+
+def _check_order(fitted: FittedRetriever, histories: Array) -> None:
+    place = {key: row for row, key in enumerate(fitted.items.tolist())}
+    n = len(fitted.items)
+    for history in histories[:10]:
+        scores = fitted.scores(history[None])[0]
+        for k in (0, 1, 7, n, n + 5):
+            keys, found = fitted.retrieve(history, k)
+            assert len(keys) == len(found) == min(k, n), "k items, or all there are"
+            assert found.dtype == np.float32 and keys.dtype == fitted.items.dtype
+            rows = [place[item] for item in keys.tolist()]
+            assert found.tobytes() == scores[rows].tobytes(), "retrieve and scores must agree to the bit"
+            best = sorted(range(n), key=lambda row: (-scores[row], row))
+            assert rows == best[:k], "best first, ties by the order of the catalogue"
+        with pytest.raises(InputError):
+            fitted.retrieve(history, -1)
+    with pytest.raises(InputError):
+        fitted.scores(histories[0])
+
+
+def _check_strange_histories(fitted: FittedRetriever, histories: Array, key: type) -> None:
+    pad, unknown = (None, "never seen") if key is str else (-1, 10**12)
+    empty = column([pad] * 4, key)
+    nothing = fitted.scores(empty[None])
+    assert np.isfinite(nothing).all(), "an empty history must be answered"
+    strange = (empty[:0], column([unknown] * 4, key), column([pad, unknown, pad], key))
+    for history in strange:
+        assert fitted.scores(history[None]).tobytes() == nothing.tobytes(), "unknown items say nothing"
+    known = histories[0]
+    padded = np.concatenate([np.repeat(empty[:1], 3), known])[-len(known) :] if known[0] in (None, -1) else known
+    assert np.array_equal(fitted.scores(padded[None]), fitted.scores(known[None])), "padding says nothing"
+    assert fitted.scores(histories[:0]).shape == (0, len(fitted.items)), "no histories in, no scores out"
+
+
+def _check_retriever_saves(fitted: FittedRetriever, histories: Array) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fitted.save(folder)
+        assert (folder / "model.json").is_file(), "a saved model states its kind in model.json"
+        assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".pt", ".joblib")], "no pickles"
+        loaded = load_retriever(folder)
+        assert loaded.items.tolist() == fitted.items.tolist() and loaded.items.dtype == fitted.items.dtype
+        assert loaded.scores(histories).tobytes() == fitted.scores(histories).tobytes(), "a loaded model must agree"
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        for path in folder.iterdir():
+            path.unlink()
+        loaded.save(folder)
+        assert before == {path.name: path.read_bytes() for path in folder.iterdir()}, "saving again changes nothing"
+
+
+def _check_finds_taste(fitted: FittedRetriever, data: Interactions) -> None:
+    """Of the ten best new items for somebody of a taste, chance would name 2.5 of that taste."""
+    keys = data.catalog["item"]
+    right = []
+    for taste in range(4):
+        consumed = keys[[taste, taste + 4, taste + 8]]
+        found = [item for item in fitted.retrieve(consumed, 13)[0].tolist() if item not in consumed.tolist()][:10]
+        row = {item: i for i, item in enumerate(keys.tolist())}
+        right += [row[item] % 4 == taste for item in found]
+    assert np.mean(right) > 0.7, f"only {np.mean(right):.0%} of what it finds suits the taste"
+
+
+def _check_retriever_refusals(config: Retriever) -> None:
+    data = example_interactions(50)
+    none = np.zeros(0, np.int64)
+    nothing = replace(data, events=data.events.take(none), histories=data.histories[none])
+    no_items = replace(data, catalog=data.catalog.take(none))
+    strangers = replace(data, events=data.events.with_columns({"item": data.events["item"] + 10**9}))
+    weightless = replace(data, events=data.events.with_columns({"weight": np.zeros(len(data.events))}))
+    for bad in (nothing, no_items, strangers, weightless):
+        with pytest.raises(ModelError):
+            config.fit(bad, seed=1)
+    endless = replace(data, events=data.events.with_columns({"weight": np.full(len(data.events), np.nan)}))
+    for odd in (replace(data, histories=data.histories[:3]), endless):
+        with pytest.raises(InputError):
+            config.fit(odd, seed=1)
