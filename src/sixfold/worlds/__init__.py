@@ -1,0 +1,1 @@
+"""Simulated products whose truth is known, to drive the real service over its real interfaces."""
