@@ -3,26 +3,34 @@
 SixfoldError
 ├── DefinitionError     a system file contradicts itself; carries every problem found, not the first
 ├── InputError          an argument, a request or an event that cannot be used as it is
+│   ├── NotFoundError   nothing has that id
+│   ├── ConflictError   the id was used for something else
+│   └── TooLargeError   more than is taken at once
 ├── DataError           a data set is missing, damaged or not what it says it is
 ├── LogError            the event log cannot do what was asked
 ├── FeatureError        a feature cannot be computed from what was given
 ├── ModelError          a model cannot be fitted, saved or loaded
 ├── ReleaseError        a release is unknown, damaged or not allowed to serve
 └── ServiceError        the service cannot start or cannot answer
+    └── OverloadedError there is more to do than can be done; the same request may succeed in a moment
 """
 
 from collections.abc import Iterable
 
 __all__ = [
+    "ConflictError",
     "DataError",
     "DefinitionError",
     "FeatureError",
     "InputError",
     "LogError",
     "ModelError",
+    "NotFoundError",
+    "OverloadedError",
     "ReleaseError",
     "ServiceError",
     "SixfoldError",
+    "TooLargeError",
 ]
 
 
@@ -59,6 +67,18 @@ class InputError(SixfoldError):
     """An argument, a request or an event that cannot be used as it is."""
 
 
+class NotFoundError(InputError):
+    """Nothing has that id."""
+
+
+class ConflictError(InputError):
+    """The id was used for something else."""
+
+
+class TooLargeError(InputError):
+    """More than is taken at once."""
+
+
 class DataError(SixfoldError):
     """A data set is missing, damaged or not what it says it is."""
 
@@ -81,3 +101,7 @@ class ReleaseError(SixfoldError):
 
 class ServiceError(SixfoldError):
     """The service cannot start or cannot answer."""
+
+
+class OverloadedError(ServiceError):
+    """There is more to do than can be done; the same request may succeed in a moment."""

@@ -1,0 +1,23 @@
+"""Phase 6, serve: stages, the pipeline, the decision, the service."""
+
+from sixfold.serve.decision import Answer, Decision
+from sixfold.serve.filters import Seen
+from sixfold.serve.pipeline import Pipeline
+from sixfold.serve.scoring import Score
+from sixfold.serve.selection import Cap, TopK
+from sixfold.serve.sources import Fresh, Popular, Retrieve
+from sixfold.serve.stages import DecisionRequest
+
+__all__ = [
+    "Answer",
+    "Cap",
+    "Decision",
+    "DecisionRequest",
+    "Fresh",
+    "Pipeline",
+    "Popular",
+    "Retrieve",
+    "Score",
+    "Seen",
+    "TopK",
+]

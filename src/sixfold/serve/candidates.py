@@ -1,0 +1,107 @@
+"""Candidates: one columnar batch of items with where each came from. The currency of serving."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import DefinitionError
+from sixfold._core.table import Array
+
+__all__ = ["Blend", "Candidates", "best_first"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items in order of their blended score, best first, each once.
+
+    `ranks` (0 is best, -1 absent) and `scores` (NaN absent) say what each source thought of each item, both
+    (n_sources, n).
+    """
+
+    keys: Array
+    blend: Array
+    sources: tuple[str, ...]
+    ranks: Array
+    scores: Array
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return len(self.keys)
+
+    def take(self, rows: Any) -> "Candidates":
+        """The items selected by a mask, by indices or by a slice."""
+        return Candidates(self.keys[rows], self.blend[rows], self.sources, self.ranks[:, rows], self.scores[:, rows])
+
+    def reasons(self, row: int) -> list[dict[str, Any]]:
+        """Which sources proposed the item of that row, with the rank and the score that they gave it."""
+        ranks, scores = self.ranks[:, row].tolist(), self.scores[:, row].tolist()
+        return [
+            {"source": source, "rank": rank, "score": score}
+            for source, rank, score in zip(self.sources, ranks, scores, strict=True)
+            if rank >= 0
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """One order out of many sources: the weighted sum of their standardised scores; the best `keep` are ranked.
+
+    `weights` go by the source's name; a source without one counts 1. An item that a source lacks gets that source's
+    lowest score, so that silence never beats a proposal.
+    """
+
+    weights: Mapping[str, float]
+    keep: int = 500
+
+    def __post_init__(self) -> None:
+        if self.keep < 1:
+            raise DefinitionError([f"a blend must keep at least 1 candidate, not {self.keep}"])
+
+    def merge(self, proposals: Mapping[str, tuple[Array, Array]]) -> Candidates:
+        """The union of the proposals (keys, scores; best first) by source; ties keep the order of the sources.
+
+        >>> a = np.array([1, 2]), np.array([9.0, 5.0])
+        >>> b = np.array([3, 1]), np.array([0.4, 0.2])
+        >>> Blend({"b": 0.5}).merge({"a": a, "b": b}).keys
+        array([1, 3, 2])
+        """
+        sources = tuple(proposals)
+        if not sources:
+            nothing = np.empty((0, 0))
+            return Candidates(np.empty(0, np.int64), np.empty(0), (), nothing.astype(np.int64), nothing)
+        keys = np.concatenate([keys for keys, _ in proposals.values()])
+        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        ranks = np.full((len(sources), len(first)), -1, np.int64)
+        scores = np.full((len(sources), len(first)), np.nan)
+        start = 0
+        for row, (mine, values) in enumerate(proposals.values()):
+            # Written from the back, so that of an item proposed twice the better place stays.
+            there = place[start : start + len(mine)][::-1]
+            ranks[row, there] = np.arange(len(mine))[::-1]
+            scores[row, there] = values[::-1]
+            start += len(mine)
+        weights = np.array([self.weights.get(source, 1.0) for source in sources])
+        blend = weights @ _standardised(scores)
+        order = np.lexsort((first, -blend))
+        return Candidates(keys[first[order]], blend[order], sources, ranks[:, order], scores[:, order])
+
+
+def _standardised(scores: Array) -> Array:
+    """Each row minus its mean, over its deviation, with absent and non-finite scores at the row's lowest; 0 for 0/0."""
+    finite = np.isfinite(scores)
+    low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    filled = np.where(finite, scores, np.where(np.isfinite(low), low, 0.0))
+    centred = filled - filled.mean(axis=1, keepdims=True)
+    spread = centred.std(axis=1, keepdims=True)
+    return np.asarray(centred / np.where(spread > 0, spread, 1.0))
+
+
+def best_first(values: Array) -> Array:
+    """The rows by falling value; ties in their order; values that are not finite sink to the end.
+
+    >>> best_first(np.array([0.5, np.nan, 2.0, np.inf, 0.5]))
+    array([2, 0, 4, 1, 3])
+    """
+    return np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
