@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array, Table
 from sixfold.data.expr import Expr, evaluate, leaves
@@ -45,8 +43,13 @@ class Events:
         if not self.keys:
             problems.append(f"stream {self.name!r} has no keys: name the entities its events are about")
         names = [key.name for key in self.keys] + list(self.fields)
-        taken = {*RESERVED, *self.__slots__, "columns"}
+        taken = {*RESERVED, *self.__slots__, "columns", "spec"}
         problems += [f"stream {self.name!r}: field {name!r} is a reserved name" for name in names if name in taken]
+        problems += [
+            f"stream {self.name!r}: field name {name!r} must be a plain identifier such as 'topic'"
+            for name in self.fields
+            if not name.isidentifier() or name.startswith("__")
+        ]
         problems += [
             f"stream {self.name!r}: {name!r} is used twice" for name in sorted(set(names)) if names.count(name) > 1
         ]
@@ -98,6 +101,11 @@ class Field(Expr):
         """Whether the field is true or false."""
         return self.kind is bool
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the field is text."""
+        return self.kind is str
+
     def spec(self) -> Any:
         """["field", stream, name]."""
         return ["field", self.events.name, self.name]
@@ -114,4 +122,10 @@ def stream_of(expr: Expr) -> Events:
 
 def field_values(expr: Expr, table: Table) -> Array:
     """The values of an expression over fields for each event of `table`, (n_rows,)."""
-    return evaluate(expr, lambda leaf: table[leaf.name] if isinstance(leaf, Field) else np.empty(0), len(table))
+    return evaluate(expr, lambda leaf: table[_field(leaf).name], len(table))
+
+
+def _field(leaf: Expr) -> Field:
+    if not isinstance(leaf, Field):
+        raise DefinitionError([f"{leaf!r} is not a field of a stream: an expression over events is made of fields"])
+    return leaf

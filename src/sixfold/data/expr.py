@@ -1,7 +1,8 @@
 """Expressions over columns: the tree that a filter, a label or a computed feature *is*.
 
 Semantics, the same on every path: all arithmetic is float64; a missing value (NaN, or None in a text column) makes
-arithmetic missing and comparisons false; division by zero and the logarithm of a number <= 0 are missing.
+arithmetic missing and comparisons false; division by zero and the logarithm of a number <= 0 are missing. Logic takes a
+missing value as false and any number but 0 as true. Text can only be compared, and only with text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
 
 __all__ = ["Expr", "Literal", "Op", "compiled", "evaluate", "leaves"]
+
+_TEXT_MISUSED = "text can only be compared, and only with text"
 
 
 class Expr:
@@ -82,6 +85,11 @@ class Expr:
         """Whether the values are true or false."""
         return False
 
+    @property
+    def is_text(self) -> bool | None:
+        """Whether the values are text; None where that is not known before they are seen."""
+        return None
+
     def spec(self) -> Any:
         """The tree as plain lists and strings: equal specs mean equal definitions."""
         raise DefinitionError([f"{type(self).__name__} cannot be part of an expression"])
@@ -106,6 +114,11 @@ class Literal(Expr):
         """Whether the constant is True or False."""
         return isinstance(self.value, bool)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the constant is text."""
+        return isinstance(self.value, str)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Op(Expr):
@@ -113,6 +126,12 @@ class Op(Expr):
 
     name: str
     args: tuple[Expr, ...]
+
+    def __post_init__(self) -> None:
+        text = [arg.is_text for arg in self.args]
+        if True in text and (self.name not in _COMPARISONS or False in text):
+            found = " and ".join(repr(arg) for arg in self.args)
+            raise DefinitionError([f"{self.name!r} of {found}: {_TEXT_MISUSED}"])
 
     def spec(self) -> Any:
         """[name, *specs of the arguments]."""
@@ -123,6 +142,11 @@ class Op(Expr):
         """Comparisons and logic give booleans; arithmetic gives numbers."""
         return self.name in _BOOLEAN
 
+    @property
+    def is_text(self) -> bool:
+        """No operation gives text."""
+        return False
+
     def children(self) -> tuple[Expr, ...]:
         """The arguments."""
         return self.args
@@ -132,12 +156,22 @@ def wrap(value: Any) -> Expr:
     """The value as an expression: expressions as they are, plain values as constants."""
     if isinstance(value, Expr):
         return value
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | float | str) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return Literal(value)
     raise DefinitionError([f"{value!r} cannot be part of an expression: use fields, numbers, booleans or text"])
 
 
+_NOTHING = np.array(None, object)
+
+
+def _known(values: Array) -> Array:
+    """Which values of a text column (object) are not missing."""
+    return np.asarray(np.not_equal(values, _NOTHING), np.bool_)
+
+
 def _number(values: Array) -> Array:
+    if values.dtype == object and _known(values).any():
+        raise DefinitionError([f"arithmetic or logic on text: {_TEXT_MISUSED}"])
     return values.astype(np.float64, copy=False)
 
 
@@ -163,9 +197,30 @@ def _arithmetic(ufunc: Callable[..., Array]) -> Callable[[Array, Array], Array]:
 
 def _equal(a: Array, b: Array) -> Array:
     same: Array = np.asarray(a == b, np.bool_)
-    if object in (a.dtype, b.dtype):
-        same &= np.array([value is not None for value in np.broadcast_to(a, same.shape)], np.bool_)
-    return same
+    return same & _known(a) if a.dtype == object else same
+
+
+def _comparison(ufunc: Callable[..., Array]) -> Callable[[Array, Array], Array]:
+    def apply(a: Array, b: Array) -> Array:
+        if object not in (a.dtype, b.dtype):
+            return ufunc(a, b)
+        a, b = np.broadcast_arrays(a, b)
+        known = _known(a) & _known(b)
+        out = np.zeros(a.shape, np.bool_)
+        try:
+            out[known] = ufunc(a[known], b[known])
+        except TypeError as error:
+            raise DefinitionError([f"a comparison of text with numbers: {_TEXT_MISUSED}"]) from error
+        return out
+
+    return apply
+
+
+def _true(values: Array) -> Array:
+    if values.dtype == np.bool_:
+        return values
+    values = _number(values)
+    return np.asarray((values != 0) & ~np.isnan(values))
 
 
 _OPS: Mapping[str, Callable[..., Array]] = {
@@ -175,15 +230,16 @@ _OPS: Mapping[str, Callable[..., Array]] = {
     "div": _divide,
     "log1p": _log1p,
     "eq": _equal,
-    "ge": np.greater_equal,
-    "gt": np.greater,
-    "le": np.less_equal,
-    "lt": np.less,
-    "and": lambda a, b: a.astype(np.bool_) & b.astype(np.bool_),
-    "or": lambda a, b: a.astype(np.bool_) | b.astype(np.bool_),
-    "not": lambda a: ~a.astype(np.bool_),
+    "ge": _comparison(np.greater_equal),
+    "gt": _comparison(np.greater),
+    "le": _comparison(np.less_equal),
+    "lt": _comparison(np.less),
+    "and": lambda a, b: _true(a) & _true(b),
+    "or": lambda a, b: _true(a) | _true(b),
+    "not": lambda a: ~_true(a),
 }
-_BOOLEAN = frozenset({"eq", "ge", "gt", "le", "lt", "and", "or", "not"})
+_COMPARISONS = frozenset({"eq", "ge", "gt", "le", "lt"})
+_BOOLEAN = _COMPARISONS | {"and", "or", "not"}
 
 
 def evaluate(expr: Expr, lookup: Callable[[Expr], Array], n_rows: int) -> Array:

@@ -20,7 +20,7 @@ class Label:
 
     A boolean expression gives a binary label (did it happen), any other the sum of its values. The label of a row is
     final `matures` after the row; before that it must not be used. `weight`, if given, is an expression over the same
-    stream: the weight of the row in training, 1 where nothing was attributed.
+    stream: the weight of the row in training, from the outcome logged last that has one, and 1 where none has.
     """
 
     name: str
@@ -36,6 +36,14 @@ class Label:
         if missing := [key.name for key in self.of.keys if key not in outcome.keys]:
             problems.append(
                 f"label {self.name!r}: stream {outcome.name!r} lacks the keys {missing} of {self.of.name!r}"
+            )
+        if self.weight is not None and (other := stream_of(self.weight)) != outcome:
+            problems.append(
+                f"label {self.name!r}: the weight is over {other.name!r}, the outcome over {outcome.name!r}"
+            )
+        if duration(self.within) == 0:
+            problems.append(
+                f"label {self.name!r}: nothing can happen within {self.within}: give a window such as '30m'"
             )
         if duration(self.matures) < duration(self.within):
             problems.append(
@@ -84,7 +92,9 @@ class Label:
             values = (values > 0).astype(np.float64)
         weights = np.ones(len(impressions))
         if self.weight is not None:
-            weights[row[hit]] = field_values(self.weight, outcomes)[hit].astype(np.float64)
+            given = field_values(self.weight, outcomes).astype(np.float64)
+            hit &= ~np.isnan(given)
+            weights[row[hit]] = given[hit]
         return values, weights
 
 

@@ -1,0 +1,191 @@
+"""The semantics that data/expr.py states, against plain Python on one row at a time."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sixfold._core.errors import DefinitionError
+from sixfold._core.table import Table, column
+from sixfold.data.events import Events, Field, field_values
+from sixfold.data.expr import Expr, Literal, Op, compiled, evaluate, leaves
+from sixfold.frame import Entity
+
+user = Entity("user")
+facts = Events("facts", keys=(user,), fields={"x": float, "y": float, "n": int, "flag": bool, "s": str, "t": str})
+
+floats = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e308])
+texts = st.none() | st.sampled_from(["", "a", "b", "ü"])
+rows = st.fixed_dictionaries(
+    {"x": floats, "y": floats, "n": st.integers(-(2**63), 2**63 - 1), "flag": st.booleans(), "s": texts, "t": texts}
+)
+
+
+def table_of(items: list[dict[str, Any]]) -> Table:
+    return Table({name: column([item[name] for item in items], kind) for name, kind in facts.fields.items()})
+
+
+def missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def arithmetic(name: str, a: float, b: float) -> float:
+    with np.errstate(all="ignore"):
+        left, right = np.float64(a), np.float64(b)
+        if name == "div":
+            return math.nan if b == 0 else float(left / right)
+        return float({"add": left + right, "sub": left - right, "mul": left * right}[name])
+
+
+def comparison(name: str, a: Any, b: Any) -> bool:
+    if missing(a) or missing(b):
+        return False
+    return {"eq": a == b, "ge": a >= b, "gt": a > b, "le": a <= b, "lt": a < b}[name]
+
+
+def truth(value: Any) -> bool:
+    return not missing(value) and bool(value)
+
+
+def reference(expr: Expr, row: dict[str, Any]) -> Any:
+    """One row at a time, as the module's docstring says it."""
+    if isinstance(expr, Literal):
+        return expr.value
+    if isinstance(expr, Field):
+        return row[expr.name]
+    assert isinstance(expr, Op)
+    args = [reference(arg, row) for arg in expr.args]
+    if expr.name in ("add", "sub", "mul", "div"):
+        return arithmetic(expr.name, float(args[0]), float(args[1]))
+    if expr.name == "log1p":
+        return math.log1p(args[0]) if args[0] > -1 else math.nan
+    if expr.name == "and":
+        return truth(args[0]) and truth(args[1])
+    if expr.name == "or":
+        return truth(args[0]) or truth(args[1])
+    if expr.name == "not":
+        return not truth(args[0])
+    return comparison(expr.name, *args)
+
+
+NUMBERS: list[Callable[[Expr, Any], Expr]] = [
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: a * b,
+    lambda a, b: a / b,
+    lambda a, b: a >= b,
+    lambda a, b: a > b,
+    lambda a, b: a <= b,
+    lambda a, b: a < b,
+    lambda a, b: a.equals(b),
+    lambda a, b: a & b,
+    lambda a, b: a | b,
+]
+TEXTS = NUMBERS[4:9]
+
+
+def numbers(depth: int) -> st.SearchStrategy[Expr]:
+    leaf = st.sampled_from([facts.x, facts.y, facts.flag]) | st.sampled_from([0.0, 2, True, -1.5]).map(Literal)
+    if depth == 0:
+        return leaf
+    below = numbers(depth - 1)
+    pairs = st.builds(lambda make, a, b: make(a, b), st.sampled_from(NUMBERS), below, below)
+    words = st.sampled_from([facts.s, facts.t]) | st.sampled_from(["", "a"]).map(Literal)
+    compared = st.builds(lambda make, a, b: make(a, b), st.sampled_from(TEXTS), words, words)
+    return leaf | pairs | compared | below.map(lambda e: ~e) | below.map(lambda e: e.log1p())
+
+
+@given(numbers(3), st.lists(rows, max_size=6))
+def test_every_row_as_the_reference_says(expr: Expr, items: list[dict[str, Any]]) -> None:
+    found = evaluate(expr, lambda leaf: table_of(items)[leaf.name], len(items))  # type: ignore[attr-defined]
+    expected = [reference(expr, item) for item in items]
+    assert found.shape == (len(items),)
+    if isinstance(expr, Op):
+        assert found.dtype == (np.bool_ if expr.is_bool else np.float64)
+    for have, want in zip(found.tolist(), expected, strict=True):
+        assert have == pytest.approx(want, rel=1e-15, nan_ok=True)
+
+
+@given(numbers(3), st.lists(rows, min_size=1, max_size=4))
+def test_compiled_is_evaluated(expr: Expr, items: list[dict[str, Any]]) -> None:
+    table = table_of(items)
+    names = list(table)
+    run = compiled(expr, lambda leaf: names.index(leaf.name))  # type: ignore[attr-defined]
+    found = np.broadcast_to(run([table[name] for name in names]), (len(items),))
+    expected = evaluate(expr, lambda leaf: table[leaf.name], len(items))  # type: ignore[attr-defined]
+    assert found.tolist() == pytest.approx(expected.tolist(), nan_ok=True)
+
+
+@given(st.lists(rows, max_size=6))
+def test_whole_numbers_compare_exactly(items: list[dict[str, Any]]) -> None:
+    bound = 2**53 + 1  # float64 cannot tell it from its neighbour
+    found = field_values(facts.n >= bound, table_of(items))
+    assert found.tolist() == [item["n"] >= bound for item in items]
+
+
+def test_one_row_stands_for_many_when_compiled() -> None:
+    run = compiled(facts.x * 2 + facts.y, lambda leaf: "xy".index(leaf.name))  # type: ignore[attr-defined]
+    assert run([np.array([1.0, 2.0]), np.array([10.0])]).tolist() == [12.0, 14.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: facts.s + 1,
+        lambda: facts.s.log1p(),
+        lambda: facts.s & facts.flag,
+        lambda: ~facts.s,
+        lambda: facts.s >= 1,
+        lambda: facts.x.equals("1"),
+        lambda: "a" + facts.x,
+    ],
+)
+def test_text_where_numbers_belong_is_refused_when_written(make: Callable[[], Expr]) -> None:
+    with pytest.raises(DefinitionError, match="text can only be compared"):
+        make()
+
+
+class Unknown(Expr):
+    """A leaf whose type shows only in its values."""
+
+    name = "x"
+
+
+@pytest.mark.parametrize("expr", [Unknown() + 1, ~Unknown(), Unknown() > 1])
+def test_text_where_numbers_belong_is_refused_when_seen(expr: Expr) -> None:
+    with pytest.raises(DefinitionError, match="text can only be compared"):
+        evaluate(expr, lambda leaf: column(["a", None], str), 2)
+
+
+def test_a_text_column_of_nothing_is_missing_everywhere() -> None:
+    def nothing(leaf: Expr) -> Any:
+        return column([None, None], str)
+
+    assert np.isnan(evaluate(Unknown() + 1, nothing, 2)).all()
+    assert not evaluate(Unknown() > 1, nothing, 2).any()
+    assert not evaluate(Unknown().equals("a"), nothing, 2).any()
+    assert evaluate(~Unknown(), nothing, 2).all()
+
+
+@pytest.mark.parametrize("value", [None, [1], 2**63, b"a", 1j])
+def test_only_plain_values_are_constants(value: Any) -> None:
+    with pytest.raises(DefinitionError):
+        facts.x.equals(value)
+
+
+def test_an_expression_has_no_truth_value() -> None:
+    with pytest.raises(DefinitionError, match="a & b"):
+        bool(facts.x > 1)
+
+
+def test_leaves_and_specs() -> None:
+    expr = (facts.x + 1 > facts.y) & facts.s.equals("a")
+    assert [repr(leaf) for leaf in leaves(expr)] == ["facts.x", "facts.y", "facts.s"]
+    again = (facts.x + 1 > facts.y) & facts.s.equals("a")
+    assert expr.spec() == again.spec() != ((facts.x + 2 > facts.y) & facts.s.equals("a")).spec()
+    assert (1 - facts.x).spec() == ["sub", ["literal", 1], ["field", "facts", "x"]]
+    assert (1 / facts.x).spec() == ["div", ["literal", 1], ["field", "facts", "x"]]
