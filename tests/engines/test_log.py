@@ -36,7 +36,7 @@ def test_sqlite(make_sqlite: Callable[[], Log]) -> None:
         log.close()
         return SqliteLog(log.path)
 
-    check_log(make_sqlite, reopen=reopen, histories=60)
+    check_log(make_sqlite, reopen=reopen, histories=24)
 
 
 def test_kit_finds_a_log_that_counts_twice() -> None:

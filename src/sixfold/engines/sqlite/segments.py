@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Segment", "SegmentFolder", "sync_folder"]
 
 _GROUP_ROWS = 16_384  # what a read of a short range must decode at most
+_LOCK = "lock.db"
+_SEALING_S = 120
 _RESTORE = "restore the folder of segments from a copy that fits the log"
 
 
@@ -69,10 +73,25 @@ class SegmentFolder:
             raise LogError(f"the segment file {path} is damaged: its checksum differs", hint=_RESTORE)
         self._intact[path] = seen
 
-    def clean(self, keep: set[str], below: int) -> None:
-        """Remove what a crashed or outrun seal left behind: entries not in `keep` that start below offset `below`."""
+    @contextmanager
+    def sealing(self) -> Iterator[None]:
+        """Wait until no other process or thread seals, and keep the others out; a crash lets go of the lock."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = sqlite3.connect(self.path / _LOCK, isolation_level=None, timeout=_SEALING_S)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            yield
+        except sqlite3.OperationalError as error:
+            raise LogError(
+                f"{self.path} is being sealed by another process: {error}", hint="try again later"
+            ) from error
+        finally:
+            lock.close()
+
+    def clean(self, keep: set[str]) -> None:
+        """Remove what crashed seals left behind: all that is not in `keep`. Only while sealing."""
         for entry in self.path.iterdir():
-            if entry.name not in keep and int(entry.name.split("-")[0]) < below:
+            if entry.name not in keep and not entry.name.startswith(_LOCK):
                 if entry.is_dir():
                     shutil.rmtree(entry, ignore_errors=True)
                 else:
