@@ -22,6 +22,8 @@ from sixfold.features.definitions import (
     sum,
 )
 from sixfold.features.featureset import FeatureSet
+from sixfold.features.online import OnlineFeatures
+from sixfold.features.store import Store
 
 __all__ = [
     "Age",
@@ -29,8 +31,10 @@ __all__ = [
     "Computed",
     "Feature",
     "FeatureSet",
+    "OnlineFeatures",
     "Recent",
     "Request",
+    "Store",
     "age",
     "as_of",
     "attribute",

@@ -3,7 +3,7 @@
 Both operations are associative and commutative on int64, so a value does not depend on how the events were grouped,
 ordered or cut; that is why all evaluators agree to the bit. Sums are fixed point: integers as they are, floats rounded
 (half to even) to 2**-20 after clipping to +-2**31. A maximum is kept over an order-preserving image of float64 in
-int64, a minimum as the maximum of the complement.
+int64, a minimum as the maximum of the complement; the neutral element is the image of no number and reads back as NaN.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,12 @@ from sixfold._core.table import Array
 from sixfold.data.events import Field
 from sixfold.data.expr import Expr
 from sixfold.features.definitions import Aggregate
+from sixfold.features.store import NEUTRAL
 
-__all__ = ["NEUTRAL", "SCALE", "Lane", "finalize", "lanes_of", "prepare", "value_kind"]
+__all__ = ["SCALE", "Lane", "finalize", "lanes_of", "prepare", "value_kind"]
 
 SCALE = 2.0**20
 LIMIT = 2.0**31
-NEUTRAL = np.iinfo(np.int64).min
-"""The neutral element of a maximum lane; it is the image of no number, and reads back as NaN."""
-
 _LOW_BITS = np.int64(np.iinfo(np.int64).max)
 
 
@@ -42,7 +40,7 @@ class Lane:
     @property
     def neutral(self) -> int:
         """What an event that does not take part contributes."""
-        return 0 if self.adds else int(NEUTRAL)
+        return 0 if self.adds else NEUTRAL
 
     def spec(self) -> Any:
         """The lane as plain values."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from sixfold._core.table import Array
-from sixfold.features.algebra import NEUTRAL
+from sixfold.features.store import NEUTRAL
 
 __all__ = ["range_max", "range_sum", "suffix_merge"]
 

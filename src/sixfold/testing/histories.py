@@ -4,7 +4,7 @@ A `Case` is a list of facts and of moments at which features are asked for, both
 `build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over these streams.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from sixfold.features import definitions as f
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 
-__all__ = ["EVERYTHING", "STREAMS", "Case", "Fact", "Moment", "build", "cases", "draw", "smaller"]
+__all__ = ["EVERYTHING", "STREAMS", "Case", "Fact", "Moment", "between", "build", "cases", "draw", "smaller"]
 
 user, video, term = Entity("user"), Entity("video"), Entity("term", str)
 meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
@@ -222,6 +222,16 @@ def _table(stream: Events, mine: list[tuple[int, Fact]], arrived: list[int]) -> 
             **columns,
         }
     )
+
+
+def between(history: Mapping[str, Table], start: int, stop: int) -> dict[str, Table]:
+    """The events with start <= offset < stop, as a log would read them."""
+    out = {}
+    for name, table in history.items():
+        low, high = np.searchsorted(table["offset"], [start, stop])
+        if low < high:
+            out[name] = table.take(slice(low, high))
+    return out
 
 
 def smaller(case: Case) -> Iterator[Case]:

@@ -1,0 +1,180 @@
+"""Tiles in one arena: each row owns a block of (tile, lanes) entries that grows at its end."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sixfold._core.table import Array
+from sixfold.features.store import NEUTRAL, Tiles
+
+__all__ = ["TileArena"]
+
+_LEAST_ROOM = 4
+
+
+class TileArena:
+    """Entries of a row are in no order and may repeat a tile: reading merges whatever is at or above the lowest tile.
+
+    An event goes into the last entry if that has its tile, else into a new one. A full block is compacted (sorted,
+    equal tiles merged, forgotten ones dropped) and moved if it still does not fit.
+    """
+
+    def __init__(self, shape: Tiles) -> None:
+        self._adds, self._width = shape.adds, shape.width
+        self._start = np.zeros(1, np.int64)
+        self._count = np.zeros(1, np.int64)
+        self._room = np.zeros(1, np.int64)
+        self._tiles = np.zeros(64, np.int64)
+        self._lanes = np.zeros((self._width, 64), np.int64)
+        self._used = 0
+
+    def fold(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
+        """Merge events into their rows."""
+        rows, tiles, lanes = self._merged(rows, tiles, lanes)
+        self._widen(int(rows[-1]) + 1)
+        last = self._start[rows] + self._count[rows] - 1
+        same = (self._tiles[last] == tiles) & (self._count[rows] > 0)
+        hit = last[same]
+        if len(hit):
+            self._lanes[: self._adds, hit] += lanes[: self._adds, same]
+            top = lanes[self._adds :, same]
+            self._lanes[self._adds :, hit] = np.maximum(self._lanes[self._adds :, hit], top)
+        if len(hit) < len(rows):
+            fresh = ~same
+            self._append(rows[fresh], tiles[fresh], lanes[:, fresh], keep_from)
+
+    def _append(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
+        first, sizes = _runs(rows)
+        owner = rows[first]
+        fits = self._count[owner] + sizes <= self._room[owner]
+        if not fits.all():
+            cramped = np.repeat(~fits, sizes)
+            self._rebuild(owner[~fits], rows[cramped], tiles[cramped], lanes[:, cramped], keep_from)
+            if not fits.any():
+                return
+            rows, tiles, lanes = rows[~cramped], tiles[~cramped], lanes[:, ~cramped]
+            owner, sizes = owner[fits], sizes[fits]
+        place = _spread(self._start[owner] + self._count[owner], sizes)
+        self._tiles[place] = tiles
+        self._lanes[:, place] = lanes
+        self._count[owner] += sizes
+
+    def _rebuild(self, owner: Array, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
+        """Compact the blocks of `owner` (sorted, unique) together with new entries, in more room where needed."""
+        old = _spread(self._start[owner], self._count[owner])
+        rows = np.concatenate([np.repeat(owner, self._count[owner]), rows])
+        tiles = np.concatenate([self._tiles[old], tiles])
+        lanes = np.concatenate([self._lanes[:, old], lanes], axis=1)
+        kept = tiles >= keep_from
+        rows, tiles, lanes = self._merged(rows[kept], tiles[kept], lanes[:, kept])
+        count = np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner)
+        need = np.maximum(_LEAST_ROOM, 1 << np.frexp(count.astype(np.float64))[1].astype(np.int64))
+        moves = owner[need > self._room[owner]]
+        room = need[need > self._room[owner]]
+        total = int(room.sum())
+        self._count[moves] = 0
+        self._reserve(total)
+        self._start[moves] = self._used + np.cumsum(room) - room
+        self._room[moves] = room
+        self._used += total
+        self._count[owner] = count
+        place = _spread(self._start[owner], count)
+        self._tiles[place] = tiles
+        self._lanes[:, place] = lanes
+
+    def _reserve(self, extra: int) -> None:
+        """Have `extra` free places at the end: close the gaps that moved blocks left, and grow if need be."""
+        if self._used + extra <= len(self._tiles):
+            return
+        live = int(self._room.sum())
+        size = max(len(self._tiles), 1 << (2 * (live + extra) - 1).bit_length())
+        tiles, lanes = np.zeros(size, np.int64), np.zeros((self._width, size), np.int64)
+        start = np.cumsum(self._room) - self._room
+        old, new = _spread(self._start, self._count), _spread(start, self._count)
+        tiles[new] = self._tiles[old]
+        lanes[:, new] = self._lanes[:, old]
+        self._tiles, self._lanes, self._start, self._used = tiles, lanes, start, live
+
+    def _merged(self, rows: Array, tiles: Array, lanes: Array) -> tuple[Array, Array, Array]:
+        """Entries sorted by (row, tile), one for each."""
+        if len(rows) < 2:
+            return rows, tiles, lanes
+        order = _sorted(rows, tiles)
+        rows, tiles = rows[order], tiles[order]
+        is_first = np.ones(len(rows), np.bool_)
+        is_first[1:] = (rows[1:] != rows[:-1]) | (tiles[1:] != tiles[:-1])
+        lanes = lanes[:, order]
+        if is_first.all():
+            return rows, tiles, lanes
+        first = np.flatnonzero(is_first)
+        merged = np.empty((self._width, len(first)), np.int64)
+        for lane, out, i in zip(lanes, merged, range(self._width), strict=True):
+            (np.add if i < self._adds else np.maximum).reduceat(lane, first, out=out)
+        return rows[first], tiles[first], merged
+
+    def _widen(self, n_rows: int) -> None:
+        if n_rows > len(self._count):
+            extra = max(n_rows, 2 * len(self._count), 64) - len(self._count)
+            self._start, self._count, self._room = (
+                np.concatenate([part, np.zeros(extra, np.int64)]) for part in (self._start, self._count, self._room)
+            )
+
+    def read(self, rows: Array, lowest: Sequence[int]) -> Array:
+        """The lanes merged over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
+        out = np.zeros((len(lowest), self._width, len(rows)), np.int64)
+        out[:, self._adds :] = NEUTRAL
+        rows = np.where(rows < len(self._count), rows, 0)
+        count = self._count[rows]
+        full = np.flatnonzero(count)
+        if len(full) == 0:
+            return out
+        entries = _spread(self._start[rows], count)
+        first = (np.cumsum(count) - count)[full]
+        tiles = self._tiles[entries]
+        lanes = [lane[entries] for lane in self._lanes]
+        for w, low in enumerate(lowest):
+            inside = tiles >= low
+            for i, lane in enumerate(lanes):
+                if i < self._adds:
+                    out[w, i, full] = np.add.reduceat(lane * inside, first)
+                else:
+                    out[w, i, full] = np.maximum.reduceat(np.where(inside, lane, NEUTRAL), first)
+        return out
+
+    def arrays(self) -> dict[str, Array]:
+        """All state, compact."""
+        entries = _spread(self._start, self._count)
+        return {"count": self._count, "tiles": self._tiles[entries], "lanes": self._lanes[:, entries]}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Replace all state by what `arrays` gave."""
+        self._count = arrays["count"].copy()
+        self._room = self._count.copy()
+        self._start = np.cumsum(self._count) - self._count
+        self._used = len(arrays["tiles"])
+        self._tiles = np.append(arrays["tiles"], 0)  # never without a place: an index of -1 must find one
+        self._lanes = np.append(arrays["lanes"], np.zeros((self._width, 1), np.int64), axis=1)
+
+
+def _runs(rows: Array) -> tuple[Array, Array]:
+    """Where each run of equal rows begins, and its length."""
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = rows[1:] != rows[:-1]
+    first = np.flatnonzero(is_first)
+    return first, np.diff(first, append=len(rows))
+
+
+def _spread(start: Array, count: Array) -> Array:
+    """The places start .. start + count - 1 of every block, one after the other."""
+    stop = np.cumsum(count)
+    total = int(stop[-1]) if len(stop) else 0
+    return np.arange(total) + np.repeat(start - stop + count, count)
+
+
+def _sorted(rows: Array, tiles: Array) -> Array:
+    """An order by (row, tile)."""
+    low, high = int(tiles.min()), int(tiles.max())
+    bits = (high - low).bit_length()
+    if bits + int(rows.max()).bit_length() < 63:
+        return np.asarray(np.argsort((rows << bits) | (tiles - low)))
+    return np.asarray(np.lexsort((tiles, rows)))

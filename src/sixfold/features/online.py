@@ -1,0 +1,217 @@
+"""Features as of now: state that events are folded into as they arrive, read for one request at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import DataError, FeatureError
+from sixfold._core.table import Array, Table
+from sixfold.features.columns import request_column
+from sixfold.features.definitions import Request
+from sixfold.features.featureset import FeatureSet
+from sixfold.features.folding import Batch, chunks
+from sixfold.features.grouping import KeyPath, Part, Schema, value_name
+from sixfold.features.plan import Made, Plan
+from sixfold.features.reading import NewestReader, Reader, TileReader, readers_of
+from sixfold.features.snapshot import Snapshot, read_snapshot, write_snapshot
+from sixfold.features.store import Store
+
+__all__ = ["OnlineFeatures"]
+
+_CHUNK = 65_536
+
+
+class OnlineFeatures:
+    """The features of a set, from the events with offset < `offset`: a fold of the log into a store.
+
+    Equal prefixes give equal values, however the log is cut into folds, and however often state is saved and restored
+    in between. Not for use by several threads at once.
+    """
+
+    def __init__(self, features: FeatureSet, store: Store) -> None:
+        self.features = features
+        self.offset = 0
+        self._last_arrival = 0
+        self._store = store
+        self._plan = Plan(features)
+        self._open()
+
+    def _open(self) -> None:
+        self._schema = Schema(self._plan)
+        self._store.open(self._schema.shapes())
+        self._readers = readers_of(self._schema, self._store)
+        self._newest = {r.group.name: r for r in self._readers if isinstance(r, NewestReader)}
+        self._routes: dict[tuple[str, ...], _Route] = {}
+        self._known: dict[str, tuple[Any, Array, Array]] = {}
+
+    def fold(self, history: Mapping[str, Table], stop: int) -> None:
+        """Take in the events with self.offset <= offset < stop, as the log gives them; other streams are ignored.
+
+        Raises FeatureError, before any effect, if an event lies outside that range.
+        """
+        streams = {stream.name for stream in self.features.streams}
+        tables = {name: table for name, table in history.items() if name in streams and table}
+        for name, table in tables.items():
+            first, last = int(table["offset"][0]), int(table["offset"][-1])
+            if first < self.offset or last >= stop:
+                raise FeatureError(
+                    f"expected events of {name!r} with {self.offset} <= offset < {stop}, found {first} to {last}",
+                    hint="fold what log.read(online.offset, stop) gives",
+                )
+        if stop < self.offset:
+            raise FeatureError(f"events below {self.offset} are folded already; cannot fold up to {stop}")
+        if tables:
+            for part, end in chunks(tables, _CHUNK):
+                self._fold(part)
+                self.offset = end
+        self.offset = stop
+
+    def _fold(self, tables: Mapping[str, Table]) -> None:
+        batch = Batch(self._schema, tables, self._newest)
+        readers = [reader for reader in self._readers if reader.group.stream.name in tables]
+        made = [batch.contributions(reader.group) for reader in readers]
+        self._last_arrival = max(self._last_arrival, *(int(table["arrived"][-1]) for table in tables.values()))
+        for reader, (rows, order, lanes) in zip(readers, made, strict=True):
+            keep_from = reader.keep_from(self._last_arrival) if isinstance(reader, TileReader) else 0
+            if len(rows):
+                self._store.fold(reader.group.name, rows, order=order, lanes=lanes, keep_from=keep_from)
+                reader.touch(rows)
+
+    def now(self, names: Iterable[str], request: Mapping[str, Any], candidates: Mapping[str, Array], at: int) -> Table:
+        """The named features at the instant `at`, a row for each candidate (one row if there are none).
+
+        `request` gives the keys of entities and the request fields that all rows share, `candidates` those that
+        differ. Raises FeatureError if the key of an entity is not given.
+        """
+        n_rows = len(next(iter(candidates.values()))) if candidates else 1
+        route = self._route(tuple(names))
+        asked = _Asked(self, request, candidates)
+        columns: list[Any] = [None] * self._plan.n_slots
+        for feature, slot in route.requests:
+            given = candidates.get(feature.name, request.get(feature.name))
+            columns[slot] = request_column(feature, given, len(given) if isinstance(given, np.ndarray) else 1)
+        for reader in route.readers:
+            for slot, column in zip(reader.slots, reader.columns(asked.rows(reader.group.path), at), strict=True):
+                columns[slot] = column
+        for function, slot in route.computed:
+            columns[slot] = np.atleast_1d(function(columns)).astype(np.float64, copy=False)
+        return Table({name: _wide(columns[slot], n_rows) for name, slot in route.outputs}, n_rows=n_rows)
+
+    def _route(self, names: tuple[str, ...]) -> "_Route":
+        if names not in self._routes:
+            self._routes[names] = _Route.to(names, self)
+        return self._routes[names]
+
+    def known(self, name: str, at: int) -> tuple[Array, Array]:
+        """All keys that the feature has had an event of, in order of their first, and their values at `at`.
+
+        The feature must be keyed by one entity. The arrays are kept until something changes: do not write into them.
+        """
+        ((_, slot),) = self._route((name,)).outputs
+        reader = next((reader for reader in self._readers if slot in reader.slots), None)
+        if reader is None or len(reader.group.path.parts) > 1 or reader.group.path.parts[0].path is not None:
+            raise FeatureError(
+                f"feature {name!r} is not keyed by one entity, so its keys cannot be listed",
+                hint="ask for an aggregate, an attribute or an age by a single entity",
+            )
+        token = reader.token(at)
+        if name not in self._known or self._known[name][0] != token:
+            rows = reader.rows.seen
+            values = reader.columns(rows, at)[reader.slots.index(slot)]
+            self._known[name] = (token, reader.group.path.rows.values[rows], values)
+        return self._known[name][1:]
+
+    def snapshot(self, folder: Path) -> None:
+        """Write all state below `folder`, which then replaces the snapshot that was there; atomic and durable."""
+        seen = {reader.group.name: reader.rows.seen for reader in self._readers}
+        clock = {"offset": self.offset, "last_arrival": self._last_arrival}
+        state = Snapshot(self.features.fingerprint, clock, self._schema.spaces, seen)
+        write_snapshot(folder, state, self._store)
+
+    def restore(self, folder: Path) -> None:
+        """Replace all state by that of the last complete snapshot in `folder`; then fold the log from `offset` on.
+
+        Raises FeatureError if there is none, if it is of another feature set, or if it is damaged; state is then as
+        it was, or empty if the damage lies in the store's part.
+        """
+        path, state = read_snapshot(folder, self.features.fingerprint)
+        self._open()
+        self.offset, self._last_arrival = 0, 0
+        try:
+            self._store.load(path / "store")
+        except (DataError, OSError, ValueError, KeyError) as error:
+            self._open()
+            raise FeatureError(f"the snapshot {path} is damaged: {error}", hint="delete it and fold the log") from error
+        for name, numbers in state.spaces.items():
+            self._schema.spaces[name].restore(numbers)
+        for reader in self._readers:
+            reader.rows.seen = state.seen[reader.group.name]
+            if isinstance(reader, TileReader):
+                reader.keep_from(state.clock["last_arrival"])
+        self.offset, self._last_arrival = state.clock["offset"], state.clock["last_arrival"]
+
+
+class _Asked:
+    """The rows of a request's keys: one for all candidates, or one each."""
+
+    def __init__(self, online: OnlineFeatures, request: Mapping[str, Any], candidates: Mapping[str, Array]) -> None:
+        self._online, self._request, self._candidates = online, request, candidates
+        self._rows: dict[KeyPath | Part, Array] = {}
+
+    def rows(self, path: KeyPath) -> Array:
+        if path not in self._rows:
+            rows = self._part(path.parts[0])
+            for part, joined in zip(path.parts[1:], path.joins, strict=True):
+                rows = joined.find_pairs(rows, self._part(part))
+            self._rows[path] = rows
+        return self._rows[path]
+
+    def _part(self, part: Part) -> Array:
+        if part not in self._rows:
+            self._rows[part] = self._entity(part) if part.path is None else self._attribute(part.key, part.path)
+        return self._rows[part]
+
+    def _entity(self, part: Part) -> Array:
+        name = part.key.name
+        if name in self._candidates:
+            return part.numbers.find(self._candidates[name].tolist())
+        if name not in self._request:
+            raise FeatureError(
+                f"the request names no {name!r}", hint=f"give {name!r} in the request or as a column of the candidates"
+            )
+        return part.numbers.find([self._request[name]])
+
+    def _attribute(self, key: Any, path: KeyPath) -> Array:
+        group, lane = self._online._schema.attributes[value_name(key)]
+        return self._online._newest[group.name].newest(self.rows(path), lane)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What must be read for some names, and in which order."""
+
+    requests: tuple[tuple[Request, int], ...]
+    readers: tuple[Reader, ...]
+    computed: tuple[tuple[Made, int], ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def to(cls, names: tuple[str, ...], online: OnlineFeatures) -> "_Route":
+        plan = online._plan
+        if unknown := [name for name in names if name not in plan.outputs]:
+            raise FeatureError(f"no features {unknown}; there are {', '.join(plan.outputs)}")
+        outputs = tuple((name, plan.outputs[name]) for name in names)
+        wanted = {slot for _, last in outputs for slot in plan.inputs[last]} | {slot for _, slot in outputs}
+        return cls(
+            tuple((feature, slot) for feature, slot in plan.requests if slot in wanted),
+            tuple(reader for reader in online._readers if wanted.intersection(reader.slots)),
+            tuple((function, slot) for function, slot in plan.computed if plan.inputs[slot] <= wanted),
+            outputs,
+        )
+
+
+def _wide(column: Array, n_rows: int) -> Array:
+    return column if len(column) == n_rows else np.repeat(column, n_rows, axis=0)

@@ -1,0 +1,235 @@
+"""Values read from a store, kept finalised until an event changes a row or a window's tail moves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import FeatureError
+from sixfold._core.table import Array
+from sixfold._core.times import iso
+from sixfold.features.algebra import finalize
+from sixfold.features.columns import age_of
+from sixfold.features.definitions import Age
+from sixfold.features.grouping import NewestGroup, Schema, TileGroup, value_type
+from sixfold.features.store import NEUTRAL, Store
+from sixfold.features.windows import lowest_tile
+
+__all__ = ["NewestReader", "Reader", "TileReader"]
+
+_CHUNK = 8192
+_SPARE_TILES = 12
+"""Tiles kept beyond the longest window, so that a clock somewhat behind the last arrival still reads exact values."""
+
+
+class _Rows:
+    """Per row of a group: whether it has been seen, and the order in which that first happened."""
+
+    def __init__(self) -> None:
+        self._is_seen = np.zeros(1, np.bool_)
+        self._order = np.zeros(64, np.int64)
+        self.n_seen = 0
+        self.version = 0
+
+    @property
+    def seen(self) -> Array:
+        """The rows that had an event, by the offset of their first one."""
+        return self._order[: self.n_seen]
+
+    @seen.setter
+    def seen(self, rows: Array) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.touch(rows)
+
+    def touch(self, rows: Array) -> None:
+        """Take note of events of these rows, in order of offset."""
+        self.version += 1
+        top = int(rows.max(initial=0)) + 1
+        if top > len(self._is_seen):
+            self._is_seen = np.append(self._is_seen, np.zeros(max(top, 64), np.bool_))
+        fresh = rows[~self._is_seen[rows]]
+        if len(fresh) == 0:
+            return
+        _, first = np.unique(fresh, return_index=True)
+        first.sort()
+        fresh = fresh[first]
+        self._is_seen[fresh] = True
+        if self.n_seen + len(fresh) > len(self._order):
+            self._order = np.append(self._order, np.zeros(self.n_seen + len(fresh), np.int64))
+        self._order[self.n_seen : self.n_seen + len(fresh)] = fresh
+        self.n_seen += len(fresh)
+
+
+class TileReader:
+    """The aggregates of one group of tiles."""
+
+    def __init__(self, group: TileGroup, store: Store) -> None:
+        self.group, self._store = group, store
+        self.rows = _Rows()
+        self._values = np.zeros((0, len(group.members)))
+        self._stamp = np.zeros(0, np.int64)  # the epoch that a row was last read in, -1 once it has changed since
+        self._epoch = 0
+        self._lowest: list[int] | None = None
+        self._keep_from = NEUTRAL
+        self._last_arrival = 0
+
+    @property
+    def slots(self) -> list[int]:
+        """Where the columns of `columns` go."""
+        return [slot for _, slot, _, _ in self.group.members]
+
+    def keep_from(self, last_arrival: int) -> int:
+        """The lowest tile that will still be read after events up to `last_arrival` are folded."""
+        longest = max((w for w in self.group.windows if w is not None), default=None)
+        if longest is not None:
+            self._last_arrival = last_arrival
+            self._keep_from = lowest_tile(last_arrival, longest) - _SPARE_TILES
+        return self._keep_from
+
+    def touch(self, rows: Array) -> None:
+        """Take note of events of these rows, in order of offset."""
+        self.rows.touch(rows)
+        if len(self._stamp):
+            self._stamp[rows[rows < len(self._stamp)]] = -1
+
+    def columns(self, rows: Array, at: int) -> list[Array]:
+        """The group's aggregates at the instant `at`, a float64 column for each."""
+        values = self._read(rows, at)
+        return [values[:, j] for j in range(values.shape[1])]
+
+    def token(self, at: int) -> Any:
+        """Changes whenever any value may have changed."""
+        self._advance(at)
+        return self.rows.version, self._epoch
+
+    def _advance(self, at: int) -> None:
+        lowest = [lowest_tile(at, window) for window in self.group.windows]
+        if lowest != self._lowest:
+            self._lowest, self._epoch = lowest, self._epoch + 1
+        if self.group.hop is not None and min(lowest) < self._keep_from:
+            raise FeatureError(
+                f"features cannot be read as of {iso(at)}: the last event arrived at {iso(self._last_arrival)}, and "
+                "tiles that only an earlier moment could see are forgotten",
+                hint="ask for a later moment, or compute the past from the log with as_of",
+            )
+
+    def _read(self, rows: Array, at: int) -> Array:
+        self._advance(at)
+        size = len(self.group.path.rows)
+        if size > len(self._stamp):
+            extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
+            self._stamp = np.append(self._stamp, np.full(extra, -1))
+            self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
+        stale = rows[self._stamp[rows] != self._epoch]
+        if len(stale):
+            self._refresh(np.unique(stale) if len(stale) > 1 else stale)
+        return self._values[rows]
+
+    def _refresh(self, rows: Array) -> None:
+        assert self._lowest is not None
+        for i in range(0, len(rows), _CHUNK):
+            part = rows[i : i + _CHUNK]
+            lanes = self._store.read(self.group.name, part, self._lowest)
+            for j, (feature, _, window, wanted) in enumerate(self.group.members):
+                self._values[part, j] = finalize(feature, [lanes[window, lane] for lane in wanted])
+            self._stamp[part] = self._epoch
+
+
+class NewestReader:
+    """The newest events of one group: single values kept decoded, sequences read each time."""
+
+    def __init__(self, group: NewestGroup, store: Store, schema: Schema) -> None:
+        self.group, self._store = group, store
+        self.rows = _Rows()
+        self._words = [schema.numbers(value) if numbered else None for value, numbered in group.lanes]
+        self._is_fresh = np.zeros(0, np.bool_)
+        self._at = np.zeros(0, np.int64)
+        self._columns = [np.zeros(0, np.int64) for _ in group.lanes]
+        self._decoded = [np.zeros(0, self._dtype(i)) for i in range(len(group.lanes))]
+
+    @property
+    def slots(self) -> list[int]:
+        """Where the columns of `columns` go."""
+        return [slot for _, slot, _ in self.group.members]
+
+    def touch(self, rows: Array) -> None:
+        """Take note of events of these rows, in order of offset."""
+        self.rows.touch(rows)
+        if len(self._is_fresh):
+            self._is_fresh[rows[rows < len(self._is_fresh)]] = False
+
+    def token(self, at: int) -> Any:
+        """Changes whenever any value may have changed."""
+        has_age = any(isinstance(feature, Age) for feature, _, _ in self.group.members)
+        return self.rows.version, at if has_age else 0
+
+    def columns(self, rows: Array, at: int) -> list[Array]:
+        """The group's features at the instant `at`."""
+        if not self.group.single:
+            raw = self._store.read(self.group.name, rows, ())
+            return [self._sequence(raw[0], raw[1 + lane], lane) for _, _, lane in self.group.members]
+        self._freshen(rows)
+        newest = self._at[rows]
+        return [
+            age_of(at, newest, newest != NEUTRAL) if lane < 0 else self._decoded[lane][rows]
+            for _, _, lane in self.group.members
+        ]
+
+    def newest(self, rows: Array, lane: int) -> tuple[Array, Array]:
+        """`at` and the raw lane of each row's newest event: NEUTRAL and 0 where there is none."""
+        self._freshen(rows)
+        return self._at[rows], self._columns[lane][rows]
+
+    def _freshen(self, rows: Array) -> None:
+        size = len(self.group.path.rows)
+        if size > len(self._is_fresh):
+            extra = max(size, 2 * len(self._is_fresh)) - len(self._is_fresh)
+            self._is_fresh = np.append(self._is_fresh, np.zeros(extra, np.bool_))
+            self._at = np.append(self._at, np.zeros(extra, np.int64))
+            self._columns = [np.append(column, np.zeros(extra, np.int64)) for column in self._columns]
+            self._decoded = [np.append(column, np.zeros(extra, column.dtype)) for column in self._decoded]
+        stale = rows[~self._is_fresh[rows]]
+        if len(stale) == 0:
+            return
+        raw = self._store.read(self.group.name, stale, ())[:, :, 0]
+        self._at[stale] = raw[0]
+        known = raw[0] != NEUTRAL
+        for lane, column in enumerate(self._columns):
+            column[stale] = np.where(known, raw[1 + lane], 0)
+            self._decoded[lane][stale] = self._single(known, raw[1 + lane], lane)
+        self._is_fresh[stale] = True
+
+    def _dtype(self, lane: int) -> Any:
+        return object if self._is_text(lane) else np.float64
+
+    def _is_text(self, lane: int) -> bool:
+        return value_type(self.group.lanes[lane][0]) is str
+
+    def _single(self, known: Array, raw: Array, lane: int) -> Array:
+        """Text as it is, anything else as float64; a numbered number is only ever a key, and not decoded."""
+        value, numbered = self.group.lanes[lane]
+        words = self._words[lane]
+        if words is not None and self._is_text(lane):
+            return words.values[np.where(known, raw, 0)]
+        if numbered:
+            return np.zeros(len(raw))
+        numbers = raw.view(np.float64) if value_type(value) is float else raw.astype(np.float64)
+        return np.where(known, numbers, np.nan)
+
+    def _sequence(self, at: Array, raw: Array, lane: int) -> Array:
+        known = at != NEUTRAL
+        words = self._words[lane]
+        if words is not None:
+            return words.values[np.where(known, raw, 0)]
+        if value_type(self.group.lanes[lane][0]) is float:
+            return np.where(known, np.ascontiguousarray(raw).view(np.float64), np.nan)
+        return np.where(known, raw, -1)
+
+
+Reader = TileReader | NewestReader
+
+
+def readers_of(schema: Schema, store: Store) -> Sequence[Reader]:
+    """A reader for every group."""
+    tiles: list[Reader] = [TileReader(group, store) for group in schema.tiles]
+    return tiles + [NewestReader(group, store, schema) for group in schema.newest.values()]

@@ -1,0 +1,76 @@
+"""Where online state lives: a protocol small enough for a process, a file or a server of keyed bytes to implement.
+
+State is kept in named groups, per row (a key that the caller has numbered from 1; row 0 is never written). A store
+knows two shapes of state and nothing about features; its lanes are int64 and merge by wrapping addition or maximum.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from sixfold._core.table import Array
+
+__all__ = ["NEUTRAL", "Newest", "Shape", "Store", "Tiles"]
+
+NEUTRAL = int(np.iinfo(np.int64).min)
+"""The neutral element of a maximum lane, and the `at` of a place that holds no event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Per row, lanes per tile: the first `adds` lanes are summed (modulo 2**64), the `maxima` after keep a maximum."""
+
+    adds: int
+    maxima: int
+
+    @property
+    def width(self) -> int:
+        """The number of lanes."""
+        return self.adds + self.maxima
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Per row, the newest `n` events by `at`, of equal ones the later folded; `width` lanes each."""
+
+    n: int
+    width: int
+
+
+Shape = Tiles | Newest
+
+
+class Store(Protocol):
+    """Keyed state that events are folded into. Not for use by several threads at once."""
+
+    def open(self, shapes: Mapping[str, Shape]) -> None:
+        """Start empty, with these groups."""
+        ...
+
+    def fold(self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int) -> None:
+        """Merge events into their rows, (n_events,) int64 >= 1, in order of offset; rows may repeat.
+
+        `order` is the tile of each event, or its `at` for `Newest`; `lanes` is (width, n_events) int64. Tiles below
+        `keep_from` will not be read any more: forgetting them is allowed, not asked for.
+        """
+        ...
+
+    def read(self, group: str, rows: Array, lowest: Sequence[int]) -> Array:
+        """The state of rows, int64; rows never folded are empty.
+
+        Tiles: (len(lowest), width, n_rows), lanes merged over the tiles >= each of `lowest`, 0 or NEUTRAL over none.
+        Newest: (1 + width, n_rows, n), `at` before the lanes, oldest first and filled from the right; NEUTRAL `at`
+        where there is no event.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all state into an existing empty folder."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Replace all state by what `save` wrote; the groups are those of `open`. Raises DataError if it is damaged."""
+        ...
