@@ -62,7 +62,7 @@ def test_every_row_is_counted_once_and_nothing_drifts_from_itself(values: list) 
 
 
 def test_equal_distributions_exceed_the_figure_by_chance_one_time_in_twenty() -> None:
-    """Over 1,000 comparisons: 5 % plus or minus 3.5 standard deviations of a binomial, and 1.5 % as it is asymptotic."""
+    """Over 1,000 comparisons: 5 % plus or minus 3.5 standard deviations of a binomial, 1.5 % as it is asymptotic."""
     rng = np.random.default_rng(1)
     rows = [only(rng.normal(size=2000), rng.normal(size=1000)) for _ in range(1000)]
     share = np.mean([row.psi > row.psi_by_chance for row in rows])

@@ -67,7 +67,7 @@ def _held(limit: Limit, measured: Estimate | float | None) -> Verdict:
     elif high is not None and value > high:
         why = f"{limit.metric} is {show(value)}{interval}, above the limit of {show(high)}."
     else:
-        why = f"{limit.metric} is {show(value)}{interval}, within {bound}."
+        why = f"{limit.metric} is {show(value)}{interval}, within the limit ({bound})."
     return Verdict(limit.metric, not limit.broken_by(value), value, bound, why)
 
 
@@ -81,7 +81,7 @@ def _beaten(name: str, difference: Estimate | None, primary: str) -> Verdict:
     if difference.high < 0:
         why = f"It is worse than {name}: {amount}."
     else:
-        why = f"It does not surely beat {name}: the interval of {amount} reaches below 0."
+        why = f"It does not surely beat {name}: the interval of {amount} does not stay above 0."
     return Verdict(title, False, difference.value, bound, why)
 
 
