@@ -67,16 +67,22 @@ def _checked(
 ) -> tuple[Array, dict[int, Problem]]:
     if not bad.any():
         return convert(values), {}
-    problems = {row: _problem(name, rule, values[row].item()) for row in np.flatnonzero(bad).tolist()}
+    problems = {row: _problem(name, rule, values[row]) for row in np.flatnonzero(bad).tolist()}
     return convert(np.where(bad, 0, values).astype(values.dtype)), problems
 
 
 def _problem(name: str, rule: Rule, value: Any) -> Problem:
-    if isinstance(value, float) and np.isnan(value):
-        value = None
-    found = value_problem(name, rule, value)
+    found = value_problem(name, rule, _plain(rule, value))
     assert found is not None, f"column {name!r}: the check of columns refused {value!r}, the check of values did not"
     return found
+
+
+def _plain(rule: Rule, item: Any) -> Any:
+    """An element of a column as JSON would have it: NaN is missing, and a whole float where an int belongs is one."""
+    value = item.item() if isinstance(item, np.generic) else item
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() and _kind(rule) is int else value
 
 
 def _plain_texts(rule: Rule, items: list[str | None]) -> bool:
@@ -91,15 +97,11 @@ def _plain_texts(rule: Rule, items: list[str | None]) -> bool:
 
 
 def _one_by_one(name: str, rule: Rule, kind: type, items: list[Any]) -> tuple[Array, dict[int, Problem]]:
-    """The slow way, for columns with damaged values: NaN is missing here, whole floats are whole numbers."""
+    """The slow way, for columns with damaged values."""
     problems: dict[int, Problem] = {}
     clean: list[Any] = []
     for row, item in enumerate(items):
-        value = item.item() if isinstance(item, np.generic) else item
-        if isinstance(value, float) and np.isnan(value):
-            value = None
-        elif kind is int and isinstance(value, float) and value.is_integer():
-            value = int(value)
+        value = _plain(rule, item)
         problem = value_problem(name, rule, value)
         if problem:
             problems[row] = problem
