@@ -15,6 +15,7 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """Implements `sixfold.features.Store`.
 
+    >>> import numpy as np
     >>> store = MemoryStore()
     >>> store.open({"clicks": Tiles(adds=1, maxima=0)})
     >>> two = np.array([7, 7])
