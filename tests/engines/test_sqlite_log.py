@@ -260,6 +260,30 @@ def test_a_closed_log_says_so(path: Path) -> None:
             use()
 
 
+def test_an_append_that_fails_half_way_leaves_no_trace(path: Path) -> None:
+    with SqliteLog(path) as one, SqliteLog(path) as two:
+        one.append({"s": rows("a", 1)}, now=1)
+        connection = sqlite3.connect(path)
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON batches WHEN NEW.first = 2 BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+        with pytest.raises(LogError, match="full"):
+            one.append({"new": rows("a", 1, x=np.array([0.5])), "s": rows("b", 1)}, now=2)
+        connection.execute("DROP TRIGGER full")
+        connection.close()
+        assert one.end() == (1, 1)
+        two.append({"other": rows("a", 1, t=column(["x"], str))}, now=3)
+        one.append({"new": rows("a", 1, x=np.array([0.5])), "s": rows("b", 1)}, now=4)
+        for log in (one, two):
+            found = log.read(0, 9)
+            assert {name: table["id"].tolist() for name, table in found.items()} == {
+                "s": ["a0", "b0"],
+                "other": ["a0"],
+                "new": ["a0"],
+            }
+            assert found["other"]["t"].tolist() == ["x"] and found["new"]["x"].tolist() == [0.5]
+
+
 def test_columns_that_are_read_can_be_written_to(log: SqliteLog) -> None:
     extra = {"x": np.linspace(0, 1, 6), "b": np.array([True, False] * 3), "t": column(["u", None] * 3, str)}
     log.append({"s": rows("a", 6, **extra)}, now=1)

@@ -63,22 +63,30 @@ class SqliteLog:
         batches = checked(events)
         by_row = [digest for batch in batches for digest in digests(batch.stream, batch.table["id"].tolist())]
         with self._write_lock:
-            with writing(self._writer, self.path):
-                _, end, last = bounds(self._writer)
-                self._refresh_ids(end)
-                order, arrived = in_order(batches, now=now, last=last)
-                hashes = [by_row[row] for row in order.tolist()]
-                fresh = _first_seen(hashes, self._ids.find(hashes))
-                offsets = np.where(fresh, end - 1 + np.cumsum(fresh), -1)
-                places = np.flatnonzero(fresh)
-                new_hashes = [hashes[place] for place in places.tolist()]
-                self._streams.refresh(self._writer)
-                for low in range(0, len(places), self._piece_rows):
-                    piece = places[low : low + self._piece_rows]
-                    joined = b"".join(new_hashes[low : low + self._piece_rows])
-                    self._insert(batches, order[piece], offsets[piece], arrived[piece], joined)
-            self._ids.add(new_hashes, offsets[places], end=end + len(places))
+            try:
+                order, arrived, offsets = self._commit(batches, by_row, now)
+            except BaseException:
+                self._streams = Streams()
+                raise
         return numbered(events, batches, order, arrived, offsets)
+
+    def _commit(self, batches: Sequence[Batch], by_row: Sequence[bytes], now: int) -> tuple[Array, Array, Array]:
+        """The order of the rows, their arrivals in it, and their offsets in it, once they are durable."""
+        with writing(self._writer, self.path):
+            _, end, last = bounds(self._writer)
+            self._refresh_ids(end)
+            self._streams.refresh(self._writer)
+            order, arrived = in_order(batches, now=now, last=last)
+            hashes = [by_row[row] for row in order.tolist()]
+            fresh = _first_seen(hashes, self._ids.find(hashes))
+            offsets = np.where(fresh, end - 1 + np.cumsum(fresh), -1)
+            places = np.flatnonzero(fresh)
+            new = [hashes[place] for place in places.tolist()]
+            for low in range(0, len(places), self._piece_rows):
+                piece, joined = places[low : low + self._piece_rows], b"".join(new[low : low + self._piece_rows])
+                self._insert(batches, order[piece], offsets[piece], arrived[piece], joined)
+        self._ids.add(new, offsets[places], end=end + len(places))
+        return order, arrived, offsets
 
     def _insert(self, batches: Sequence[Batch], order: Array, offsets: Array, arrived: Array, hashes: bytes) -> None:
         base, stop, last = int(offsets[0]), int(offsets[-1]) + 1, int(arrived[-1])

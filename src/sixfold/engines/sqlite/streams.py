@@ -10,14 +10,17 @@ __all__ = ["Streams"]
 
 
 class Streams:
-    """The table `streams`, kept in step with the database; call `refresh` inside each transaction."""
+    """The table `streams`, kept in step with the database; call `refresh` inside each transaction.
+
+    Where a transaction that made a code is rolled back, throw the `Streams` away: the code may become another's.
+    """
 
     def __init__(self) -> None:
         self.by_code: dict[int, tuple[str, Kinds]] = {}
         self.current: dict[str, int] = {}
 
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Take in codes of other processes, and forget those of a transaction that was rolled back."""
+        """Take in the codes of other processes."""
         newest = connection.execute("SELECT coalesce(max(code), 0) FROM streams").fetchone()[0]
         if newest != len(self.by_code):
             rows = connection.execute("SELECT code, name, columns FROM streams ORDER BY code").fetchall()
