@@ -16,6 +16,7 @@ def test_is_the_damped_cosine() -> None:
     users, items = [1, 1, 2, 2, 3], [10, 20, 10, 20, 20]
     events = Table({
         "user": np.array(users), "item": np.array(items), "at": np.arange(5), "weight": np.ones(5),
+        "satisfied": np.ones(5, np.bool_),
     })  # fmt: skip
     data = Interactions(events, np.full((5, 2), -1), Table({"item": np.array([10, 20, 30])}), "hand-made")
     scores = ItemToItem(shrinkage=1.0).fit(data, seed=1).scores(np.array([[-1, 10], [10, 20], [20, 20]]))

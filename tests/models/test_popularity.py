@@ -12,6 +12,7 @@ from sixfold.testing.model_kit import check_retriever
 def interactions(items: list[int], at: list[int], weight: list[float]) -> Interactions:
     events = Table({
         "user": np.arange(len(items)), "item": np.array(items), "at": np.array(at), "weight": np.array(weight),
+        "satisfied": np.array(weight) >= 0.5,
     })  # fmt: skip
     catalog = Table({"item": np.array([5, 4, 3, 2])})
     return Interactions(events, np.full((len(items), 3), -1), catalog, "hand-made")
@@ -26,6 +27,11 @@ def test_counts_the_weights_of_the_window_alone() -> None:
     keys, scores = Popularity(window="3d").fit(data, seed=1).retrieve(np.array([-1]), 4)
     assert keys.tolist() == [3, 4, 5, 2], "items without an event come last, in the order of the catalogue"
     assert np.expm1(scores) == pytest.approx([1, 0.5, 0, 0], rel=1e-6)
+
+
+def test_what_did_not_satisfy_does_not_count() -> None:
+    data = interactions([2, 3, 3], [0, 0, 0], [1, 0.25, 0.25])
+    assert np.flatnonzero(Popularity().fit(data, seed=1).scores(np.full((1, 1), -1))[0]).tolist() == [3]
 
 
 def test_the_window_ends_with_the_last_event_and_is_open_at_its_start() -> None:

@@ -49,11 +49,12 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """What retrievers learn from: satisfied consumptions in order of time, and the catalogue.
+    """What retrievers learn from: consumptions in order of time, and the catalogue.
 
-    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64). `histories`:
-    (n_events, length), the item keys the user had consumed before each event, newest last, padded on the left with
-    -1 (None for text).
+    `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64) and `satisfied` (bool);
+    consumptions that did not satisfy weigh less, but still say what somebody is shown and looks at.
+    `histories`: (n_events, length), the item keys the user had consumed before each event, newest last, padded on the
+    left with -1 (None for text).
     `catalog`: column `item` (unique keys) and attribute columns (float64 or text), as known at the end of the prefix.
     """
 

@@ -17,9 +17,10 @@ __all__ = ["FittedPopularity", "Popularity", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """The same list for everybody: log(1 + the weight of an item's events in the last `window`), newest event last.
+    """The same list for everybody: log(1 + the weight of an item's satisfied events in the last `window`).
 
-    With `half_life`, an event that old counts half, one twice that old a quarter, and so on.
+    The window ends with the newest event of all. With `half_life`, an event that old counts half, one twice as old a
+    quarter, and so on.
     """
 
     name: str = "popularity"
@@ -36,7 +37,7 @@ class Popularity:
         catalogue, rows = checked(data)
         at, weight = data.events["at"], data.events["weight"]
         age = at.max() - at
-        counted = (rows >= 0) & (age < duration(self.window))
+        counted = (rows >= 0) & data.events["satisfied"] & (age < duration(self.window))
         if self.half_life is not None:
             weight = weight * 0.5 ** (age / duration(self.half_life))
         mass = np.bincount(rows[counted], weight[counted], minlength=len(catalogue))

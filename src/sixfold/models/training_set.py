@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sixfold._core.errors import DataError
+from sixfold._core.errors import DataError, DefinitionError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array, Table, column
 from sixfold.data.events import Events, field_values
@@ -81,19 +81,32 @@ def build_dataset(
     return Dataset(table, Table(columns), Table(weights), spine, binary, name)
 
 
+UNSATISFIED = 0.5
+"""What a consumption that did not satisfy weighs beside one that did: on short videos the best of 0, 0.5 and 1."""
+
+
 def build_interactions(
     satisfied: Label, consumed: Recent, history: History, *, item: Entity, per: Entity, upto: int, items: Table
 ) -> Interactions:
-    """Every event before `upto` in which `satisfied` came true, with what the user had consumed before it.
+    """Every consumption before `upto`, as `consumed` counts them, with what the user had consumed before it.
 
-    `consumed` is the sequence feature that the service will give the retriever; `items` is the catalogue.
+    `consumed` is the sequence feature that the service will give the retriever; `items` is the catalogue. Raises
+    DataError if no consumption made `satisfied` true, DefinitionError if the label is about another stream.
     """
     outcome = satisfied.outcome
+    if consumed.stream is not outcome:
+        raise DefinitionError([
+            f"retrievers learn {satisfied.name!r} from {outcome.name!r} events, but their history {consumed.name!r} "
+            f"is made of {consumed.stream.name!r} events: use one stream for both"
+        ])  # fmt: skip
     events = history.get(outcome.name, Table({}))
     if events:
-        happened = field_values(satisfied.expr, events).astype(np.bool_)
-        events = events.take(happened & (events["at"] < upto) & (events["arrived"] < upto))
-    if not events:
+        counted = (events["at"] < upto) & (events["arrived"] < upto)
+        if consumed.where is not None:
+            counted &= field_values(consumed.where, events).astype(np.bool_)
+        events = events.take(counted)
+    happened = field_values(satisfied.expr, events).astype(np.bool_) if events else np.zeros(0, np.bool_)
+    if not happened.any():
         raise DataError(
             f"nobody was satisfied: no {outcome.name!r} event before the cut makes {satisfied.name!r} true",
             hint="check the label, or ingest more history",
@@ -102,7 +115,8 @@ def build_interactions(
     weight = np.ones(len(events))
     if satisfied.weight is not None:
         weight = np.nan_to_num(field_values(satisfied.weight, events).astype(np.float64))
-    table = Table({"user": events[per.name], "item": events[item.name], "at": events["at"], "weight": weight})
+    columns = {"user": events[per.name], "item": events[item.name], "at": events["at"], "satisfied": happened}
+    table = Table({**columns, "weight": np.where(happened, weight, UNSATISFIED * weight)})
     name = fingerprint(satisfied.spec(), consumed.spec(), events["offset"], items["item"])
     return Interactions(table, histories, items, name)
 

@@ -163,11 +163,13 @@ def example_interactions(n_users: int = 300, *, seed: int = 1, key: type = int) 
             items.append(item)
             histories.append(np.concatenate([np.repeat(pad, length - len(before)), before]))
     order = rng.permutation(len(users))
+    satisfied = rng.random(len(users)) < 0.5
     events = Table({
         "user": np.array(users)[order],
         "item": keys[np.array(items)[order]],
         "at": np.arange(len(users)) * MINUTE,
-        "weight": rng.choice([0.5, 1.0], len(users)),
+        "weight": np.where(satisfied, 1.0, 0.5),
+        "satisfied": satisfied,
     })  # fmt: skip
     topics = column([None if i % 10 == 9 else f"topic-{i % 4}" for i in range(n_items)], str)
     size = np.where(np.arange(n_items) % 7 == 6, np.nan, rng.normal(size=n_items))
