@@ -198,33 +198,34 @@ def wait_for(http: httpx.Client, release: str, problem: str = "") -> dict:
     raise AssertionError(found)
 
 
-def test_releases_swap_under_load_without_a_failed_request() -> None:
-    log = filled(MemoryLog())
+def test_releases_swap_under_load_without_a_failed_request(tmp_path: Path) -> None:
     statuses: list[int] = []
     releases: list[str] = []
     stop = threading.Event()
-    with served(log) as running:
+    log = filled(SqliteLog(tmp_path / "log.db"))
+    with served(log) as running, httpx.Client(base_url=running.url, timeout=30) as client:
 
         def load() -> None:
-            with httpx.Client(base_url=running.url, timeout=30) as client:
+            with httpx.Client(base_url=running.url, timeout=30) as mine:
                 while not stop.is_set():
-                    answer = client.post("/v1/decide", json={"user": 1})
+                    answer = mine.post("/v1/decide", json={"user": 1})
                     statuses.append(answer.status_code)
                     releases.append(answer.json()["release"])
 
         threads = [threading.Thread(target=load) for _ in range(3)]
         for thread in threads:
             thread.start()
-        with httpx.Client(base_url=running.url, timeout=30) as client:
+        try:
             move(log, "b")
             wait_for(client, "b")
             move(log, "broken")
             assert wait_for(client, "b", "release broken was refused")["ready"]
             move(log, "a", "rollback")
             wait_for(client, "a")
-        stop.set()
-        for thread in threads:
-            thread.join()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
     assert set(statuses) == {200} and set(releases) == {"a", "b"}
 
 

@@ -19,7 +19,7 @@ from sixfold.models.contract import FittedRanker, FittedRetriever
 from sixfold.serve.candidates import Candidates, best_first
 from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
 from sixfold.serve.ladder import Costs, Ladder
-from sixfold.serve.stages import DecisionRequest, Filter, Proposal, Selection, Source
+from sixfold.serve.stages import DecisionRequest, Filter, Proposal, Selection, Source, View
 
 if TYPE_CHECKING:
     from sixfold.serve.pipeline import Pipeline
@@ -32,10 +32,14 @@ _SOURCES_SHARE = 0.5
 
 @dataclass(slots=True)
 class _Ranked:
-    """Candidates, best first, with what ranking knew of them: nothing when it was left out."""
+    """Candidates, best first, with what ranking knew of them: nothing when it was left out.
+
+    `values` go with the candidates; `heads` and `features` with the rows before ranking, which `order` names.
+    """
 
     candidates: Candidates
     values: Array | None = None
+    order: Array | None = None
     heads: Table | None = None
     features: Table | None = None
 
@@ -73,13 +77,15 @@ class BoundPipeline:
         heads = self.ranker().heads
         if lost := [outcome.name for outcome in self.pipeline.score.objective.worth if outcome.name not in heads]:
             raise ModelError(f"the objective needs {lost}, but the ranker predicts {', '.join(heads)}")
-        stages: tuple[Source | Filter, ...] = (*self.pipeline.filters, *self.pipeline.sources)
-        for stage in stages:
-            for feature in stage.features:
-                if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
-                    raise DefinitionError(
-                        [f"stage {stage.name!r}: {feature!r} must be of the subject or of the item alone"]
-                    )
+        problems = []
+        for feature in self.pipeline.features:
+            known = self.features.features
+            if feature.name not in known or known[feature.name].spec() != feature.spec():
+                problems.append(f"the state has no such feature {feature.name!r}: give each definition its own name")
+            if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
+                problems.append(f"{feature!r} of the pipeline must be of the subject or of the item alone")
+        if problems:
+            raise DefinitionError(problems)
 
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
@@ -126,14 +132,17 @@ class BoundPipeline:
         taken = tuple(ladder.rungs)
         return Decision(request, as_of, self.release, seed, taken, answer.complete, response, record, ladder.took)
 
-    def candidates(self, request: DecisionRequest) -> Candidates:
-        """What the sources together find and the filters let pass, best of the blend first: all of it, unranked."""
-        ladder = Ladder(0, self._costs, self._timer, ())
+    def view(self, request: DecisionRequest) -> View:
+        """What the stages of this pipeline see of a request: for trying a stage alone."""
         view = _View(self, request)
         view.read_subject()
-        return self._candidates(view, ladder, {})
+        return view
 
-    def _candidates(self, view: "_View", ladder: Ladder, removed: dict[str, int]) -> Candidates:
+    def candidates(self, request: DecisionRequest) -> Candidates:
+        """What the sources together find and the filters let pass, best of the blend first: all of it, unranked."""
+        return self._candidates(self.view(request), Ladder(0, self._costs, self._timer, ()), {})
+
+    def _candidates(self, view: View, ladder: Ladder, removed: dict[str, int]) -> Candidates:
         """The union of what the sources propose, less what the filters remove."""
         proposals: dict[str, Proposal] = {}
         for source in self.pipeline.sources:
@@ -147,7 +156,7 @@ class BoundPipeline:
         return merged if keep is None else merged.take(keep)
 
     def _passing(
-        self, view: "_View", ladder: Ladder, keys: Array, removed: dict[str, int], again: str = ""
+        self, view: View, ladder: Ladder, keys: Array, removed: dict[str, int], again: str = ""
     ) -> Array | None:
         """Which items every filter lets pass; `removed` counts the others by filter. None stands for all."""
         passing: Array | None = None
@@ -174,27 +183,23 @@ class BoundPipeline:
             return _Ranked(top)
         values, heads = scored
         order = best_first(values)
-        ranked = _Ranked(top.take(order), values[order], heads.take(order), features.take(order))
+        ranked = _Ranked(top.take(order), values[order], order, heads, features)
         view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra})
         return ranked
 
-    def _select(self, view: "_View", ladder: Ladder, ranked: _Ranked, rng: np.random.Generator) -> Selection:
+    def _select(self, view: View, ladder: Ladder, ranked: _Ranked, rng: np.random.Generator) -> Selection:
         n = min(view.request.n, len(ranked.candidates))
         plain = Selection(np.arange(n), np.ones(n), np.zeros(n, np.bool_), ())
         run = partial(self.pipeline.select.select, view, ranked.candidates, rng)
         return ladder.step("select", "no_select", run, plain) if n else plain
 
-    def _refill(
-        self, view: "_View", ladder: Ladder, merged: Candidates, shown: set[int | str], short: int
-    ) -> list[Item]:
+    def _refill(self, view: View, ladder: Ladder, merged: Candidates, shown: set[int | str], short: int) -> list[Item]:
         """What makes a slate complete that ran out of ranked candidates: the rest of the blend, then the fallback."""
         if short <= 0:
             return []
-        items = [
-            _item(key, _reasons(merged, row))
-            for row, key in enumerate(merged.keys.tolist())
-            if row >= self.pipeline.blend.keep and key not in shown
-        ]
+        rest = merged.take(slice(self.pipeline.blend.keep, None))
+        reasons = _reasons(rest, np.arange(len(rest)))
+        items = [_item(*known) for known in zip(rest.keys.tolist(), reasons, strict=True) if known[0] not in shown]
         taken = {*shown, *(item.id for item in items)}
         if len(items) < short:
             keys = self._fallback
@@ -249,30 +254,30 @@ def _item(key: int | str, reasons: list[Reason]) -> Item:
     return Item(-1, key, None, 1.0, False, reasons)
 
 
-def _reasons(candidates: Candidates, row: int) -> list[Reason]:
-    return [Reason(**reason) for reason in candidates.reasons(row)]
+def _reasons(candidates: Candidates, rows: Array) -> list[list[Reason]]:
+    """For each row the sources that proposed the item."""
+    ranks, scores = candidates.ranks[:, rows].T.tolist(), candidates.scores[:, rows].T.tolist()
+    return [
+        [Reason(*known) for known in zip(candidates.sources, *mine, strict=True) if known[1] >= 0]
+        for mine in zip(ranks, scores, strict=True)
+    ]
 
 
 def _items(ranked: _Ranked, chosen: Selection) -> list[Item]:
     keys = ranked.candidates.keys[chosen.rows].tolist()
     values = [None] * len(keys) if ranked.values is None else ranked.values[chosen.rows].tolist()
     chances, explored = chosen.propensities.tolist(), chosen.explored.tolist()
-    return [
-        Item(i, keys[i], values[i], chances[i], explored[i], _reasons(ranked.candidates, row))
-        for i, row in enumerate(chosen.rows.tolist())
-    ]
+    reasons = _reasons(ranked.candidates, chosen.rows)
+    return [Item(i, *known) for i, known in enumerate(zip(keys, values, chances, explored, reasons, strict=True))]
 
 
 def _shown(ranked: _Ranked, chosen: Selection) -> dict[str, Any]:
     """The shown items' features and heads, exactly as they were ranked by."""
-    if ranked.features is None or ranked.heads is None:
+    if ranked.features is None or ranked.heads is None or ranked.order is None:
         return {}
     ids = ranked.candidates.keys[chosen.rows].tolist()
-    return {
-        "ids": ids,
-        "features": pack(ranked.features.take(chosen.rows)),
-        "heads": pack(ranked.heads.take(chosen.rows)),
-    }
+    rows = ranked.order[chosen.rows]
+    return {"ids": ids, "features": pack(ranked.features.take(rows)), "heads": pack(ranked.heads.take(rows))}
 
 
 def _why(n: int, found: int, candidates: int, removed: Mapping[str, int], notes: Sequence[str]) -> str:

@@ -34,15 +34,6 @@ class Candidates:
         """The items selected by a mask, by indices or by a slice."""
         return Candidates(self.keys[rows], self.blend[rows], self.sources, self.ranks[:, rows], self.scores[:, rows])
 
-    def reasons(self, row: int) -> list[dict[str, Any]]:
-        """Which sources proposed the item of that row, with the rank and the score that they gave it."""
-        ranks, scores = self.ranks[:, row].tolist(), self.scores[:, row].tolist()
-        return [
-            {"source": source, "rank": rank, "score": score}
-            for source, rank, score in zip(self.sources, ranks, scores, strict=True)
-            if rank >= 0
-        ]
-
 
 @dataclass(frozen=True, slots=True)
 class Blend:

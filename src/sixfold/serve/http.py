@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from sixfold import __version__
@@ -124,7 +125,7 @@ def _add_operations(app: FastAPI, service: Service) -> None:
         found = service.readiness()
         return _json(found, 200 if found.ready else 503)
 
-    @app.get("/metrics", tags=["operate"])
+    @app.get("/metrics", tags=["operate"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Counters and timings for Prometheus."""
         return Response(service.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,10 +1,13 @@
 """A small system that serves within a second: real log, features and stages, and models that are plain arithmetic.
 
-For tests and load generators that need a service but no training.
+For tests and load generators that need a service but no training. `python -m sixfold.testing.small_service FOLDER PORT`
+serves it over the log in the folder, which it fills first if it is empty.
 """
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,8 @@ from sixfold.data.labels import Label
 from sixfold.data.log import Log
 from sixfold.data.quarantine import Quarantine
 from sixfold.engines.memory.store import MemoryStore
+from sixfold.engines.sqlite.log import SqliteLog
+from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.features import FeatureSet, attribute, count, mean, rate, request, sequence
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Entity, Objective, Rank
@@ -29,6 +34,7 @@ from sixfold.serve.filters import Seen
 from sixfold.serve.pipeline import Pipeline
 from sixfold.serve.scoring import Score
 from sixfold.serve.selection import Cap, TopK
+from sixfold.serve.server import serve
 from sixfold.serve.service import Deployment
 from sixfold.serve.sources import Fresh, Popular, Retrieve
 
@@ -55,14 +61,20 @@ class DotRetriever:
 
     items: Array
     seed: int
+    vectors: Array = field(init=False)
+    catalogue: Catalogue = field(init=False)
+
+    def __post_init__(self) -> None:
+        vectors = np.random.default_rng(self.seed).normal(size=(len(self.items), 16)).astype(np.float32)
+        object.__setattr__(self, "vectors", vectors)
+        object.__setattr__(self, "catalogue", Catalogue(self.items))
 
     def scores(self, histories: Array) -> Array:
-        """(n, n_items) float32; without a known item in the history, the first vector stands for it."""
-        vectors = np.random.default_rng(self.seed).normal(size=(len(self.items), 16)).astype(np.float32)
-        rows = Catalogue(self.items).rows(histories)
+        """(n, n_items) float32; the first vector is added, so that an empty history has an answer."""
+        rows = self.catalogue.rows(histories)
         known = (rows >= 0)[..., None]
-        query = (vectors[np.maximum(rows, 0)] * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        return np.asarray((query + vectors[0]) @ vectors.T, np.float32)
+        query = (self.vectors[np.maximum(rows, 0)] * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        return np.asarray((query + self.vectors[0]) @ self.vectors.T, np.float32)
 
     def retrieve(self, history: Array, k: int) -> tuple[Array, Array]:
         """The best k."""
@@ -111,12 +123,15 @@ class SmallSystem:
     )
     select: TopK = field(default_factory=lambda: TopK(10, cap=Cap(meta.topic, 4), explore=1))
     budget_ms: float = 10_000.0
+    found: int = 30
+    keep: int = 50
 
     @property
     def pipeline(self) -> Pipeline:
         """Two sources that fit a person, two that fit everybody."""
         history = sequence(watch, by=user, of=video, last=20, where=watch.long)
-        popular = Popular(count(watch, by=video, over="7d", where=watch.long), 20)
+        long_views = replace(count(watch, by=video, over="7d", where=watch.long), name="long_views")
+        popular = Popular(long_views, self.found // 2)
         return Pipeline(
             sources=(
                 Retrieve(Named("near"), 30, history),
@@ -124,7 +139,7 @@ class SmallSystem:
                 popular,
                 Fresh(meta, 10),
             ),
-            blend=Blend({"near": 1.0, "far": 0.5, "popular": 0.7, "fresh": 0.1}, keep=50),
+            blend=Blend({"near": 1.0, "far": 0.5, "popular": 0.7, "fresh": 0.1}, keep=self.keep),
             filters=(Seen(shown, last=30),),
             score=Score(Named("ranker"), Objective({long_view: 1.0, watched: 0.1})),
             select=self.select,
@@ -213,3 +228,24 @@ def small_deployment(
         rebuild=lambda release, offset: system.bind(release, state_of(system, log, offset)),
         releases=releases,
     )
+
+
+def main(folder: Path, port: int) -> None:
+    """Serve until a signal; the URL goes to the file `url` when the service is ready."""
+    system = SmallSystem()
+    with SqliteLog(folder / "log.db") as log, SqliteQuarantine(folder / "log.db") as quarantine:
+        if log.end()[0] == 0:
+            log.append(small_events(system), now=system_clock())
+        deployment = small_deployment(system, log, quarantine)
+        serve(deployment, port=port, ready=partial(tell, folder / "url"))
+
+
+def tell(path: Path, url: str) -> None:
+    """Write the URL into a file, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(url)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,78 @@
+"""The kit that every serving stage passes: `check_stage` raises AssertionError where a stage breaks a rule."""
+
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.table import Array
+from sixfold.features.definitions import Feature
+from sixfold.serve.bound import BoundPipeline
+from sixfold.serve.stages import DecisionRequest, Filter, Selector, Source, View
+
+__all__ = ["check_stage"]
+
+
+def check_stage(stage: Any, pipeline: BoundPipeline, request: DecisionRequest) -> None:
+    """Hold a source, a filter or a selector to what the pipeline relies on.
+
+    `pipeline` gives the stage its models and a state that has the stage's features; `request` is one that it serves.
+    """
+    kinds = [kind for kind in (Source, Filter, Selector) if isinstance(stage, kind)]
+    assert len(kinds) == 1, f"{stage!r} must be exactly one of a source, a filter and a selector, not {kinds}"
+    params = getattr(type(stage), "__dataclass_params__", None)
+    assert params is not None and params.frozen, f"{stage!r} must be a frozen dataclass"
+    assert isinstance(stage.features, tuple), "features must be a tuple"
+    assert all(isinstance(feature, Feature) for feature in stage.features), "features must be definitions"
+    assert all(feature.name in pipeline.features.features for feature in stage.features), "the state lacks a feature"
+    view = pipeline.view(request)
+    if isinstance(stage, Source):
+        _check_source(stage, view)
+    elif isinstance(stage, Filter):
+        _check_filter(stage, view, pipeline)
+    else:
+        _check_selector(stage, view, pipeline)
+
+
+def _check_source(stage: Source, view: View) -> None:
+    assert stage.name and isinstance(stage.name, str), "a source needs a name"
+    keys, scores = stage.propose(view)
+    assert keys.ndim == scores.ndim == 1 and len(keys) == len(scores), "one score for each key"
+    assert keys.dtype in (np.int64, object), f"keys are int64 or text, not {keys.dtype}"
+    assert len(set(keys.tolist())) == len(keys), "an item is proposed twice"
+    falling = np.diff(scores[np.isfinite(scores)].astype(np.float64)) <= 0
+    assert falling.all(), "items must come best first"
+    _same(keys, stage.propose(view)[0], "the same request must get the same items")
+
+
+def _check_filter(stage: Filter, view: View, pipeline: BoundPipeline) -> None:
+    assert stage.name and isinstance(stage.name, str), "a filter needs a name"
+    keys = _some_keys(view, pipeline)
+    keep = stage.keep(view, keys)
+    assert keep.dtype == np.bool_ and keep.shape == keys.shape, "one boolean for each key"
+    assert stage.keep(view, keys[:0]).shape == (0,), "no keys, no answers"
+    _same(keep, stage.keep(view, keys), "the same request must get the same answer")
+    backwards = stage.keep(view, keys[::-1].copy())
+    _same(keep[::-1], backwards, "whether an item may be shown must not depend on its place")
+
+
+def _check_selector(stage: Selector, view: View, pipeline: BoundPipeline) -> None:
+    ranked = pipeline.candidates(view.request)
+    for size in {0, 1, len(ranked)}:
+        some = ranked.take(slice(size))
+        chosen = stage.select(view, some, np.random.default_rng(1))
+        wanted = min(view.request.n, size)
+        assert len(chosen.rows) == wanted, f"{wanted} of {size} candidates must be shown, not {len(chosen.rows)}"
+        assert len(set(chosen.rows.tolist())) == wanted, "an item is shown twice"
+        assert ((chosen.rows >= 0) & (chosen.rows < max(size, 1))).all(), "a row that is no candidate"
+        assert len(chosen.propensities) == len(chosen.explored) == wanted, "one propensity and one mark for each item"
+        assert ((chosen.propensities > 0) & (chosen.propensities <= 1)).all(), "what was shown had a chance in (0, 1]"
+        again = stage.select(view, some, np.random.default_rng(1))
+        _same(chosen.rows, again.rows, "the same chance must give the same slate")
+
+
+def _some_keys(view: View, pipeline: BoundPipeline) -> Array:
+    return pipeline.pipeline.blend.merge({s.name: s.propose(view) for s in pipeline.pipeline.sources}).keys
+
+
+def _same(first: Array, second: Array, why: str) -> None:
+    assert first.tolist() == second.tolist(), why
