@@ -21,7 +21,6 @@ CREATE TABLE segments (start INTEGER PRIMARY KEY, stop INTEGER NOT NULL, arrived
 CREATE TABLE runs (start INTEGER PRIMARY KEY, stop INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE quarantine (id TEXT PRIMARY KEY, stream TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL,
     found TEXT NOT NULL, row TEXT NOT NULL);
-CREATE INDEX quarantine_at ON quarantine (at, id);
 """
 
 

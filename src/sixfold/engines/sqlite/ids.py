@@ -5,6 +5,7 @@ since each batch of random keys rewrites as many pages; runs are written once an
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +108,6 @@ class IdIndex:
 
 def save_run(path: Path, run: Run) -> None:
     """Write a run so that it survives a power cut once its folder is synced."""
-    import os
-
     with path.open("xb") as file:
         np.save(file, run.columns)
         file.flush()

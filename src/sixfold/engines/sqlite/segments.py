@@ -100,6 +100,8 @@ class SegmentFolder:
 
 def sync_folder(folder: Path) -> None:
     """Make the entries of a folder survive a power cut."""
+    if os.name == "nt":  # Windows cannot open folders, and keeps their entries itself
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
