@@ -84,8 +84,15 @@ class Joined(Interned):
         return self.add(_pairs(left, right))
 
     def find_pairs(self, left: Array, right: Array) -> Array:
-        """The number of each pair, 0 where it has none."""
+        """The number of each pair, 0 where it has none; one of the sides may be of length 1."""
+        if len(left) == 1 and len(right) > _FEW:
+            distinct, place = np.unique(right, return_inverse=True)
+            return self.find(_pairs(left, distinct))[place]
         return self.find(_pairs(left, right))
+
+
+_FEW = 32
+"""Beyond this, sorting the numbers costs less than looking each of them up."""
 
 
 def _pairs(left: Array, right: Array) -> list[int]:

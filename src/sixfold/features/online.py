@@ -37,6 +37,7 @@ class OnlineFeatures:
         self._last_arrival = 0
         self._store = store
         self._plan = Plan(features)
+        self._streams = {stream.name for stream in features.streams}
         self._open()
 
     def _open(self) -> None:
@@ -52,8 +53,7 @@ class OnlineFeatures:
 
         Raises FeatureError, before any effect, if an event lies outside that range.
         """
-        streams = {stream.name for stream in self.features.streams}
-        tables = {name: table for name, table in history.items() if name in streams and table}
+        tables = {name: table for name, table in history.items() if name in self._streams and table}
         for name, table in tables.items():
             first, last = int(table["offset"][0]), int(table["offset"][-1])
             if first < self.offset or last >= stop:

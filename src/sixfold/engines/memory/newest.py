@@ -29,7 +29,7 @@ class NewestRings:
         is_first = np.ones(len(rows), np.bool_)
         is_first[1:] = rows[1:] != rows[:-1]
         first = np.flatnonzero(is_first)
-        owner, sizes = rows[first], np.diff(first, append=len(rows))
+        owner, sizes = rows[first], np.append(first[1:], len(rows)) - first
         before = np.empty(len(rows), np.int64)
         before[1:] = events[0, :-1]
         before[first] = self._places[0, owner, (self._head[owner] - 1) % self._n]

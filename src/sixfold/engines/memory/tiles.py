@@ -161,7 +161,7 @@ def _runs(rows: Array) -> tuple[Array, Array]:
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = rows[1:] != rows[:-1]
     first = np.flatnonzero(is_first)
-    return first, np.diff(first, append=len(rows))
+    return first, np.append(first[1:], len(rows)) - first
 
 
 def _spread(start: Array, count: Array) -> Array:
