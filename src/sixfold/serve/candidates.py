@@ -8,6 +8,7 @@ import numpy as np
 
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
+from sixfold.models.blend import standardised
 
 __all__ = ["Blend", "Candidates", "best_first"]
 
@@ -74,19 +75,9 @@ class Blend:
             scores[row, there] = values[::-1]
             start += len(mine)
         weights = np.array([self.weights.get(source, 1.0) for source in sources])
-        blend = weights @ _standardised(scores)
+        blend = weights @ standardised(scores)
         order = np.lexsort((first, -blend))
         return Candidates(keys[first[order]], blend[order], sources, ranks[:, order], scores[:, order])
-
-
-def _standardised(scores: Array) -> Array:
-    """Each row minus its mean, over its deviation, with absent and non-finite scores at the row's lowest; 0 for 0/0."""
-    finite = np.isfinite(scores)
-    low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    filled = np.where(finite, scores, np.where(np.isfinite(low), low, 0.0))
-    centred = filled - filled.mean(axis=1, keepdims=True)
-    spread = centred.std(axis=1, keepdims=True)
-    return np.asarray(centred / np.where(spread > 0, spread, 1.0))
 
 
 def best_first(values: Array) -> Array:
