@@ -1,1 +1,9 @@
 """Phase 2, data: events with two clocks, contracts on them, labels that mature, splits."""
+
+from sixfold.data.contract import Contract
+from sixfold.data.events import Events, Field
+from sixfold.data.labels import Label
+from sixfold.data.log import Log
+from sixfold.data.split import TimeSplit
+
+__all__ = ["Contract", "Events", "Field", "Label", "Log", "TimeSplit"]

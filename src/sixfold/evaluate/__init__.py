@@ -1,0 +1,7 @@
+"""Phase 5, evaluate: metrics with intervals over users, slices, calibration, gates and the report."""
+
+from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
+from sixfold.evaluate.gates import Verdict, judge
+from sixfold.evaluate.plan import Plan
+
+__all__ = ["Estimate", "Plan", "Verdict", "bootstrap", "compare", "judge"]

@@ -1,0 +1,24 @@
+"""Phase 4, models: one contract, one family a file. Importing this imports no heavy library."""
+
+from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Interactions, Ranker, Retriever
+from sixfold.models.deep_ranker import DeepRanker
+from sixfold.models.ease import EASE
+from sixfold.models.item_to_item import ItemToItem
+from sixfold.models.popularity import Popularity
+from sixfold.models.tree_ranker import TreeRanker
+from sixfold.models.two_tower import TwoTower
+
+__all__ = [
+    "EASE",
+    "Dataset",
+    "DeepRanker",
+    "FittedRanker",
+    "FittedRetriever",
+    "Interactions",
+    "ItemToItem",
+    "Popularity",
+    "Ranker",
+    "Retriever",
+    "TreeRanker",
+    "TwoTower",
+]

@@ -1,0 +1,122 @@
+"""Step 5, evaluate: the candidate on the test range, beside its baselines, against the contract."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import InputError
+from sixfold.evaluate.bootstrap import Estimate
+from sixfold.evaluate.gates import Verdict, judge
+from sixfold.models.contract import Progress, silent
+from sixfold.run.home import Home, read_json, write_json
+from sixfold.run.ranking import RankingResult, judge_ranking
+from sixfold.run.retrieval import Method, fold_until, judge_retrieval
+from sixfold.run.serve import load_models
+from sixfold.run.train import Prepared, prepare
+from sixfold.serve import DecisionRequest
+from sixfold.serve.bound import BoundPipeline
+from sixfold.system import System
+
+__all__ = ["Evaluated", "evaluate"]
+
+_TIMED = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What was measured on the test range, and what the gates said; intervals are 95 %, over users."""
+
+    fingerprint: str
+    retrieval: tuple[Method, ...]
+    ranking: RankingResult
+    measured: Mapping[str, Estimate | float]
+    gates: tuple[Verdict, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(gate.passed for gate in self.gates)
+
+
+def evaluate(
+    home: Home, system: System, *, seed: int, prepared: Prepared | None = None, progress: Progress = silent
+) -> Evaluated:
+    """Judge the candidate of the home; InputError if there is none, or the data or the definitions have moved on."""
+    began = time.perf_counter()
+    trained = read_json(home.candidate / "train.json")
+    if not trained:
+        raise InputError("there is no candidate to evaluate", hint="run `sixfold train` first")
+    if trained["system"] != system.fingerprint:
+        raise InputError("the system has changed since the candidate was trained", hint="run `sixfold train` again")
+    prepared = prepared or prepare(home, system, progress=progress)
+    models = load_models(system, home.candidate / "content" / "models")
+    progress("folding the log up to the test range", 0.0)
+    features = fold_until(system, prepared, prepared.bounds.test[0])
+    with np.load(home.candidate / "content" / "fallback.npz", allow_pickle=False) as arrays:
+        fallback = arrays["keys"]
+    bound = system.pipeline.bind(
+        models,
+        features,
+        names=system.features.names,
+        task=system.problem.task,
+        fallback=fallback,
+        release="candidate",
+    )
+    baselines = home.candidate / "baselines"
+    retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
+    progress("evaluating the ranker", 0.9)
+    ranking = judge_ranking(system, prepared, bound.ranker(), baselines, seed=seed)
+    measured = _measured(system, retrieval, ranking) | _latency(system, prepared, bound)
+    first = system.plan.beat[0].name
+    gain = next((method.gain for method in retrieval if method.name == first), None)
+    gates = judge(
+        measured,
+        system.problem.limits,
+        primary=f"recall@{system.plan.k}",
+        beat={first: gain},
+    )
+    result = Evaluated(trained["fingerprint"], tuple(retrieval), ranking, measured, gates, time.perf_counter() - began)
+    write_json(home.candidate / "evaluation.json", _summary(result))
+    return result
+
+
+def _measured(system: System, retrieval: list[Method], ranking: RankingResult) -> dict[str, Estimate | float]:
+    """The figures that limits can bound, by the names of `system.MEASURED`."""
+    out: dict[str, Estimate | float] = {"recall@k": retrieval[0].metrics[f"recall@{system.plan.k}"]}
+    best = {head: figures["with behaviour as of then"] for head, figures in ((h.head, h.models) for h in ranking.heads)}
+    for name, worst in (("auc", min), ("ne", max), ("ece", max), ("xauc", min)):
+        found = [figures[name] for figures in best.values() if name in figures]
+        if found:
+            out[name] = worst(found, key=float)
+    ratios = [figures["mean ratio"] for figures in best.values() if "mean ratio" in figures]
+    if ratios:
+        out["mean_ratio"] = max(ratios, key=lambda ratio: abs(float(ratio) - 1))
+    return out
+
+
+def _latency(system: System, prepared: Prepared, bound: BoundPipeline) -> dict[str, float]:
+    """Milliseconds that the whole pipeline takes for test users, one at a time, warm."""
+    users = prepared.test.spine[system.problem.task.per.name]
+    sample = np.random.default_rng(0).choice(users, _TIMED + 20).tolist()
+    at = prepared.bounds.test[0]
+    took = []
+    for i, user in enumerate(sample):
+        began = time.perf_counter_ns()
+        bound.decide(DecisionRequest(f"time-{i}", user, system.pipeline.select.n, at))
+        took.append((time.perf_counter_ns() - began) / 1e6)
+    return {f"p{p}_ms": float(np.percentile(took[20:], p)) for p in (50, 99)}
+
+
+def _summary(result: Evaluated) -> dict[str, Any]:
+    """What a release keeps: figures that are the same whenever the same candidate is judged, and the gates."""
+    figures = {name: float(value) for name, value in result.measured.items()}
+    gates = [
+        {"name": g.name, "passed": g.passed, "measured": g.measured, "bound": g.bound, "why": g.why}
+        for g in result.gates
+    ]
+    steady = {name: value for name, value in figures.items() if not name.endswith("_ms")}
+    return {"fingerprint": result.fingerprint, "measured": steady, "all": figures, "gates": gates}

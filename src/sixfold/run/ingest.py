@@ -1,0 +1,93 @@
+"""Step 2, data: from a source into the log, checked on the way."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sixfold.data.ingest import Ingest
+from sixfold.data.source import Source
+from sixfold.engines.sqlite.log import SqliteLog
+from sixfold.engines.sqlite.quarantine import SqliteQuarantine
+from sixfold.models.contract import Progress, silent
+from sixfold.run.home import Home
+from sixfold.system import System
+
+__all__ = ["Ingested", "ingest", "make_ingest", "open_source", "reingest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a source's events."""
+
+    source: str
+    accepted: int
+    duplicates: int
+    quarantined: int
+    by_stream: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    resumed: bool = False
+
+
+def open_source(data: str, *, data_home: Path | None, seed: int) -> Source:
+    """The source called `data`, or in the folder `data`; InputError if there is none, DataError if it is damaged."""
+    if data == "shorts":
+        from sixfold.worlds.shorts import Shorts
+
+        return Shorts(seed=seed)
+    from sixfold import datasets
+
+    return datasets.open_source(data, home=data_home)
+
+
+def make_ingest(system: System, log: SqliteLog, quarantine: SqliteQuarantine) -> Ingest:
+    """The one way that events of a system come in."""
+    return Ingest(log, quarantine, system.streams, contracts=system.contracts)
+
+
+def ingest(home: Home, system: System, source: Source, *, progress: Progress = silent) -> Ingested:
+    """Bring all of a source into the log, once: what is there already is not added again, so it can be repeated."""
+    facts = home.facts()
+    done = facts.get("ingested")
+    if done and facts.get("system") == system.name:
+        return Ingested(**{**done, "resumed": True})
+    began = time.perf_counter()
+    home.remember(source=source.name, system=system.name, utc_offset_s=source.utc_offset_s, recorded=True)
+    accepted: Counter[str] = Counter()
+    duplicates = 0
+    with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
+        gate = make_ingest(system, log, quarantine)
+        for chunk in source.chunks():
+            report = gate.chunk(chunk, now=log.end()[1])
+            accepted.update(report.accepted)
+            duplicates += report.duplicates
+            progress(f"reading {source.name} into the log: {accepted.total():,} events", 0.5)
+        progress("sealing the log into segments", 0.9)
+        log.seal(log.end()[0])
+        reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
+    seconds = time.perf_counter() - began
+    result = Ingested(
+        source.name, accepted.total(), duplicates, sum(reasons.values()), dict(accepted), reasons, seconds
+    )
+    home.remember(ingested={key: getattr(result, key) for key in Ingested.__slots__ if key != "resumed"})
+    return result
+
+
+def reingest(home: Home, system: System) -> Ingested:
+    """Try everything in quarantine again, once its cause is repaired; what fails again stays there."""
+    began = time.perf_counter()
+    with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
+        report = make_ingest(system, log, quarantine).reingest(now=home.clock(log.end()[1])())
+        reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
+    accepted = dict(report.accepted)
+    quarantined = sum(reasons.values())
+    return Ingested(
+        "quarantine",
+        sum(accepted.values()),
+        report.duplicates,
+        quarantined,
+        accepted,
+        reasons,
+        time.perf_counter() - began,
+    )

@@ -1,0 +1,229 @@
+"""Looking back: decide once, replay, audit and compare what was served with what was trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sixfold._core.errors import InputError, ReleaseError
+from sixfold._core.hashing import fingerprint
+from sixfold._core.table import Table, column
+from sixfold.engines.sqlite.quarantine import SqliteQuarantine
+from sixfold.features.audit import AuditReport, audit
+from sixfold.features.definitions import Request
+from sixfold.models.contract import Progress, silent
+from sixfold.operate.drift import DriftRow, Reference, compare
+from sixfold.operate.releases import champion, open_release
+from sixfold.run.home import Home
+from sixfold.run.serve import bind, open_deployment, state_at
+from sixfold.serve import DecisionRequest
+from sixfold.serve.decision import decision_events, replay, unpack
+from sixfold.system import System
+
+__all__ = [
+    "LogView",
+    "Monitored",
+    "Replayed",
+    "audit_decisions",
+    "decide",
+    "monitor",
+    "replay_decision",
+    "served_rows",
+    "view_log",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Whether a decision came out the same, byte for byte; both answers as text."""
+
+    decision: str
+    same: bool
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to one decision, as the service gives it."""
+
+    answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """Drift of served features and scores against the release's reference, the most drifted first."""
+
+    release: str
+    decisions: int
+    rows: tuple[DriftRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """What the log holds: counts by stream, quarantined rows by reason, and the newest events."""
+
+    events: int
+    streams: dict[str, int]
+    quarantined: dict[str, int]
+    tail: list[dict[str, Any]]
+
+
+def request_fields(system: System) -> dict[str, type]:
+    """The request fields that the ranker's features read, with their types."""
+    return {feature.name: feature.kind for feature in system.features.primitives if isinstance(feature, Request)}
+
+
+def subject_key(system: System, text: str) -> int | str:
+    """A key from the command line, as the type of the entity that decisions are for."""
+    entity = system.problem.task.per
+    if entity.key is str:
+        return text
+    if not text.isdecimal():
+        raise InputError(f"{entity.name} keys are whole numbers; found {text!r}")
+    return int(text)
+
+
+def parse_context(system: System, pairs: Sequence[str]) -> dict[str, Any]:
+    """Request fields from the command line, as `name=value`; InputError for a field that no feature reads."""
+    kinds = request_fields(system)
+    context: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or name not in kinds:
+            raise InputError(f"--context {pair!r}: expected name=value", hint=f"the fields are: {', '.join(kinds)}")
+        try:
+            context[name] = text if kinds[name] is str else float(text)
+        except ValueError as error:
+            raise InputError(f"--context {name}: {text!r} is not a number") from error
+    return context
+
+
+def decide(
+    home: Home, system: System, subject: str, *, n: int | None = None, context: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Decide once, without a service, and log it; returns the answer. ReleaseError if nothing was released yet."""
+    key = subject_key(system, subject)
+    with open_deployment(home, system) as stage:
+        release = champion(stage.log)
+        if release is None:
+            raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
+        bound = stage.deployment.load(release)
+        now = stage.deployment.clock()
+        name = fingerprint(["decide", release, key, now, stage.deployment.features.offset])
+        request = DecisionRequest(name, key, n or system.pipeline.select.n, now, context)
+        decision = bound.decide(request)
+        task = system.problem.task
+        stage.log.append({decision_events(task.per).name: decision.row(task.per)}, now=now)
+    answer: dict[str, Any] = msgspec.json.decode(decision.response)
+    return answer
+
+
+def replay_decision(home: Home, system: System, decision_id: str) -> Replayed:
+    """Decide again as of then and compare; InputError if there is no such decision."""
+    with home.log() as log:
+        row = log.find("decision", decision_id)
+        if row is None:
+            raise InputError(f"there is no decision {decision_id!r}", hint="`sixfold log --stream decision` lists them")
+        result = replay(
+            row,
+            lambda release, offset: bind(
+                system, open_release(home.releases, release), state_at(home, system, log, offset)
+            ),
+        )
+    return Replayed(decision_id, result.same, result.expected.decode(), result.got.decode())
+
+
+def served_rows(home: Home, system: System, *, last: int, release: str | None = None) -> tuple[Table, Table, int]:
+    """The shown items of the newest `last` decisions: their points in time, their logged values, how many decisions.
+
+    Points have the keys, `at`, `offset` and the request's context; values the ranker's features and the predictions.
+    Decisions of other releases, and those that were not ranked, are left out.
+    """
+    task = system.problem.task
+    with home.log() as log:
+        table = log.read(0, log.end()[0], ["decision"]).get("decision", Table({}))
+    points: list[Table] = []
+    values: list[Table] = []
+    contexts = request_fields(system)
+    rows = table.rows()[-last:] if table else []
+    for row in rows:
+        record = msgspec.json.decode(row["record"])
+        if (release is not None and row["release"] != release) or "features" not in record:
+            continue
+        logged = unpack(record["features"])
+        if set(logged.names) != set(system.features.names):
+            continue
+        heads = unpack(record["heads"])
+        context = msgspec.json.decode(row["request"])["context"]
+        n = len(logged)
+        points.append(
+            Table(
+                {
+                    task.per.name: column([row[task.per.name]] * n, task.per.key),
+                    task.item.name: column(record["ids"], task.item.key),
+                    "at": np.full(n, row["at"]),
+                    "offset": np.full(n, row["as_of"]),
+                    **{name: _context(context.get(name), kind, n) for name, kind in contexts.items()},
+                }
+            )
+        )
+        values.append(logged.with_columns({f"predicted {head}": heads[head] for head in heads}))
+    return Table.concat(points), Table.concat(values), len(points)
+
+
+def _context(value: Any, kind: type, n: int) -> Any:
+    if kind is str:
+        return column([value] * n, str)
+    return np.full(n, np.nan if value is None else float(value))
+
+
+def audit_decisions(home: Home, system: System, *, last: int = 1000, progress: Progress = silent) -> AuditReport:
+    """Recompute the features of the newest `last` decisions in batch and compare them with what was served."""
+    points, values, _ = served_rows(home, system, last=last)
+    if not points:
+        raise InputError("there are no ranked decisions to audit", hint="decide first: `sixfold decide --user 1`")
+    progress("recomputing served features from the log", 0.3)
+    with home.log() as log:
+        history = log.read(0, log.end()[0], [stream.name for stream in system.streams])
+    return audit(system.features, history, points.with_columns(dict(values.select(system.features.names))))
+
+
+def monitor(home: Home, system: System, *, last: int = 1000) -> Monitored:
+    """How far the served values of the newest `last` decisions are from what the serving release was trained on."""
+    with home.log() as log:
+        serving = champion(log)
+    if serving is None:
+        raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
+    release = open_release(home.releases, serving)
+    _, values, count = served_rows(home, system, last=last, release=serving)
+    if not values:
+        raise InputError(
+            f"release {serving} has made no ranked decisions", hint="send it some: `sixfold decide --user 1`"
+        )
+    reference = Reference.load(release.folder / "reference.json")
+    return Monitored(serving, count, compare(reference, values))
+
+
+def view_log(home: Home, *, tail: int = 10, stream: str | None = None) -> LogView:
+    """Counts by stream, quarantine by reason, and the newest events, long texts cut."""
+    with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
+        end = log.end()[0]
+        everything = log.read(0, end)
+        names = [stream] if stream else list(everything)
+        if stream and stream not in everything:
+            raise InputError(f"the log has no {stream!r} events; it has {', '.join(everything) or 'none'}")
+        reasons = {f"{name}: {why}": n for (name, why), n in quarantine.count().items()}
+    rows = [
+        {"stream": name, **{key: _cut(value) for key, value in row.items()}}
+        for name in names
+        for row in everything[name].take(slice(-tail, None)).rows()
+    ]
+    newest = sorted(rows, key=lambda row: row["offset"])[-tail:]
+    return LogView(end, {name: len(table) for name, table in everything.items()}, reasons, newest)
+
+
+def _cut(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= 60 else f"{value[:57]}..."

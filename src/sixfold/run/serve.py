@@ -1,0 +1,165 @@
+"""Step 6, serve: from a home to a running service, and to the state of any earlier moment."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sixfold._core.errors import FeatureError, ReleaseError
+from sixfold._core.table import Array
+from sixfold._core.times import Clock
+from sixfold.data.log import Log
+from sixfold.engines.memory.store import MemoryStore
+from sixfold.engines.sqlite.log import SqliteLog
+from sixfold.engines.sqlite.quarantine import SqliteQuarantine
+from sixfold.features.online import OnlineFeatures
+from sixfold.models.contract import FittedRanker, FittedRetriever, Progress, silent
+from sixfold.models.registry import load_ranker, load_retriever
+from sixfold.operate.releases import Release, moves, open_release
+from sixfold.run.home import Home, write_json
+from sixfold.run.ingest import make_ingest
+from sixfold.serve.bound import BoundPipeline
+from sixfold.serve.service import Deployment
+from sixfold.system import System
+
+__all__ = ["Stage", "bind", "load_models", "open_deployment", "serve_home", "state_at", "take_snapshot"]
+
+_CHUNK = 200_000
+_KEPT_SNAPSHOTS = 4
+
+
+def load_models(system: System, folder: Path) -> dict[str, FittedRetriever | FittedRanker]:
+    """Every model of the pipeline out of the folder that holds one folder for each."""
+    models: dict[str, FittedRetriever | FittedRanker] = {n: load_retriever(folder / n) for n in system.retrievers}
+    models[system.ranker_name] = load_ranker(folder / system.ranker_name)
+    return models
+
+
+def bind(system: System, release: Release, features: OnlineFeatures) -> BoundPipeline:
+    """The pipeline of a release over a state; raises ReleaseError if it was made for another definition."""
+    made_for = release.manifest["about"]["system"]
+    if made_for != system.fingerprint:
+        raise ReleaseError(
+            f"release {release.id} was made for another version of the system {system.name!r}",
+            hint="train and release again, or go back to the system file of that version",
+        )
+    with np.load(release.folder / "fallback.npz", allow_pickle=False) as arrays:
+        fallback: Array = arrays["keys"].astype(object if system.problem.task.item.key is str else np.int64)
+    return system.pipeline.bind(
+        load_models(system, release.folder / "models"),
+        features,
+        names=system.features.names,
+        task=system.problem.task,
+        fallback=fallback,
+        release=release.id,
+    )
+
+
+def state_at(home: Home, system: System, log: Log, offset: int, *, progress: Progress = silent) -> OnlineFeatures:
+    """The state that has folded exactly the events below `offset`: the newest snapshot before it, and the rest."""
+    features = OnlineFeatures(system.online_features, MemoryStore())
+    for snapshot in sorted(home.snapshots.glob("[0-9]*"), reverse=True):
+        if int(snapshot.name) <= offset:
+            try:
+                features.restore(snapshot)
+                break
+            except FeatureError:
+                # Made for other features, or damaged: the log holds everything, so it is only slower without.
+                shutil.rmtree(snapshot, ignore_errors=True)
+                features = OnlineFeatures(system.online_features, MemoryStore())
+    names = [stream.name for stream in system.online_features.streams]
+    start = features.offset
+    while features.offset < offset:
+        stop = min(features.offset + _CHUNK, offset)
+        features.fold(log.read(features.offset, stop, names), stop)
+        progress("folding the log into the state", (stop - start) / max(offset - start, 1))
+    return features
+
+
+def take_snapshot(home: Home, features: OnlineFeatures) -> None:
+    """Keep the state, so that the next start is quick; the oldest snapshots go."""
+    home.snapshots.mkdir(exist_ok=True)
+    folder = home.snapshots / f"{features.offset:015d}"
+    if not folder.exists():
+        features.snapshot(folder)
+    for old in sorted(home.snapshots.glob("[0-9]*"))[:-_KEPT_SNAPSHOTS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What stands behind a service, opened: close the log and the quarantine after it."""
+
+    deployment: Deployment
+    log: SqliteLog
+    quarantine: SqliteQuarantine
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.quarantine.close()
+        self.log.close()
+
+
+def open_deployment(home: Home, system: System, *, clock: Clock | None = None, progress: Progress = silent) -> Stage:
+    """All that a service of this home is made of, its state folded to the end of the log."""
+    log = home.log()
+    quarantine = SqliteQuarantine(home.folder / "log.db")
+    end, last = log.end()
+    features = state_at(home, system, log, end, progress=progress)
+    take_snapshot(home, features)
+
+    def load(release: str) -> BoundPipeline:
+        return bind(system, open_release(home.releases, release), features)
+
+    def rebuild(release: str, offset: int) -> BoundPipeline:
+        with home.log() as other:
+            return bind(system, open_release(home.releases, release), state_at(home, system, other, offset))
+
+    served = [move.release for move in reversed(moves(log))]
+    deployment = Deployment(
+        system=system.name,
+        log=log,
+        ingest=make_ingest(system, log, quarantine),
+        features=features,
+        clock=clock or home.clock(last),
+        task=system.problem.task,
+        load=load,
+        rebuild=rebuild,
+        releases=tuple(dict.fromkeys(served)),
+        snapshot=lambda: take_snapshot(home, features),
+    )
+    return Stage(deployment, log, quarantine)
+
+
+def serve_home(
+    home: Home,
+    system: System,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[dict[str, Any]], None],
+    progress: Progress = silent,
+) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` gets the facts of the running service, which also lie in service.json."""
+    from sixfold.serve.server import serve
+
+    facts_file = home.folder / "service.json"
+
+    def started(url: str) -> None:
+        facts = {"url": url, "pid": os.getpid(), "system": home.system, "source": home.source}
+        write_json(facts_file, facts)
+        ready(facts)
+
+    with open_deployment(home, system, progress=progress) as stage:
+        if not stage.deployment.releases:
+            raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
+        try:
+            serve(stage.deployment, host=host, port=port, ready=started)
+        finally:
+            facts_file.unlink(missing_ok=True)

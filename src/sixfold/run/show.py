@@ -1,0 +1,219 @@
+"""Results as a person reads them on a terminal."""
+
+from collections.abc import Iterator
+from functools import singledispatch
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from sixfold._core.times import format_duration, iso
+from sixfold.features.audit import AuditReport
+from sixfold.run.evaluate import Evaluated
+from sixfold.run.ingest import Ingested
+from sixfold.run.inspect import Answered, LogView, Monitored, Replayed
+from sixfold.run.live import LiveResult
+from sixfold.run.release import Released
+from sixfold.run.train import Trained
+from sixfold.system import System
+
+__all__ = ["render"]
+
+
+def grid(*columns: str, title: str = "") -> Grid:
+    """A table whose first column is text and whose others are figures."""
+    table = Grid(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i == 0 else "right", header_style="dim")
+    return table
+
+
+@singledispatch
+def render(result: Any) -> RenderableType:
+    """What to print for a result; plain text for kinds that have no form of their own."""
+    return Text(str(result))
+
+
+@render.register
+def _(system: System) -> RenderableType:
+    problem = system.problem
+    lines = grid("contract", "")
+    lines.columns[1].justify = "left"
+    for name, text in _contract(system):
+        lines.add_row(name, text)
+    stages = " → ".join(
+        [
+            " + ".join(source.name for source in system.pipeline.sources),
+            f"blend to {system.pipeline.blend.keep}",
+            *(filter_.name for filter_ in system.pipeline.filters),
+            system.ranker_name,
+            f"top {system.pipeline.select.n}",
+        ]
+    )
+    return Group(
+        Text(f"{system.name}: {problem.goal}", style="bold"), lines, Text(stages), Text("no contradictions found")
+    )
+
+
+def _contract(system: System) -> Iterator[tuple[str, str]]:
+    problem, plan = system.problem, system.plan
+    yield "version", system.fingerprint
+    yield "task", f"rank {problem.task.item.name} for each {problem.task.per.name}"
+    yield "objective", " ".join(f"{w:+g} × {o.name}" for o, w in problem.objective.worth.items())
+    for limit in problem.limits:
+        low = "" if limit.at_least is None else f"≥ {limit.at_least:g} "
+        high = "" if limit.at_most is None else f"≤ {limit.at_most:g}"
+        yield f"limit {limit.metric}", low + high
+    for label in system.labels:
+        windows = f"within {label.within}, final after {format_duration(label.maturity)}"
+        yield f"label {label.name}", f"of {label.outcome.name}, {windows}"
+    for stream in system.streams:
+        yield f"stream {stream.name}", ", ".join(stream.columns)
+    yield "features", f"{len(system.features)} for the ranker, {len(system.online_features)} in the service"
+    split = plan.split
+    yield "split", f"train {split.train}, validate {split.validate}, test {split.test}, gap {split.gap}"
+    yield "must beat", ", ".join(config.name for config in plan.beat[:1]) + f" on recall@{plan.k}"
+
+
+@render.register
+def _(result: Ingested) -> RenderableType:
+    rate = f", {result.accepted / result.seconds:,.0f} events/s" if result.seconds > 0 else ""
+    how = "in the log already" if result.resumed else f"read in {result.seconds:.1f} s{rate}"
+    table = grid("stream", "events")
+    for stream, n in result.by_stream.items():
+        table.add_row(stream, f"{n:,}")
+    parts: list[RenderableType] = [Text(f"{result.source}: {result.accepted:,} events {how}"), table]
+    parts.append(Text(f"{result.duplicates:,} duplicates ignored, {result.quarantined:,} rows in quarantine"))
+    if result.reasons:
+        reasons = grid("quarantined because", "rows")
+        for why, n in sorted(result.reasons.items(), key=lambda item: -item[1])[:8]:
+            reasons.add_row(why, f"{n:,}")
+        parts.append(reasons)
+    return Group(*parts)
+
+
+@render.register
+def _(result: Trained) -> RenderableType:
+    rows = ", ".join(f"{n:,} {name}" for name, n in result.impressions.items())
+    if result.reused:
+        return Text(f"nothing changed since the last training ({rows} impressions): candidate kept")
+    table = grid("trained", "seconds")
+    for name, seconds in result.seconds.items():
+        table.add_row(name, f"{seconds:.1f}")
+    return Group(Text(f"{rows} impressions; {result.satisfied:,} satisfied in training"), table)
+
+
+@render.register
+def _(result: Evaluated) -> RenderableType:
+    first = result.retrieval[0]
+    table = grid("retrieval (seen items excluded)", *first.metrics)
+    for method in result.retrieval:
+        table.add_row(method.name, *(str(method.metrics[name]) for name in first.metrics))
+    parts: list[RenderableType] = [table]
+    for head in result.ranking.heads:
+        names = tuple(next(iter(head.models.values())))
+        rows = grid(f"ranking: {head.head}", *names)
+        for model, metrics in head.models.items():
+            rows.add_row(model, *(str(metrics[name]) for name in names))
+        parts.append(rows)
+    gates = grid("gate", "")
+    gates.columns[1].justify = "left"
+    for gate in result.gates:
+        gates.add_row(
+            Text("pass" if gate.passed else "REFUSED", style="green" if gate.passed else "bold red"), gate.why
+        )
+    return Group(*parts, gates)
+
+
+@render.register
+def _(result: Answered) -> RenderableType:
+    answer = result.answer
+    table = grid("item", "value", "propensity", "because")
+    table.columns[3].justify = "left"
+    for item in answer["items"]:
+        why = ", ".join(f"{reason['source']} #{reason['rank'] + 1}" for reason in item["reasons"])
+        value = "–" if item["value"] is None else f"{item['value']:.4f}"
+        table.add_row(
+            str(item["id"]), value, f"{item['propensity']:.3f}", why + (" (explored)" if item["explored"] else "")
+        )
+    rungs = f", rungs {', '.join(answer['rungs'])}" if answer["rungs"] else ""
+    who = f"decision {answer['decision']} for {answer['subject']}"
+    head = f"{who}, release {answer['release']}, log prefix {answer['as_of']}"
+    tail = f"replay it: sixfold replay {answer['decision']}"
+    return Group(Text(head + rungs), table, *([Text(answer["why"])] if answer["why"] else []), Text(tail))
+
+
+@render.register
+def _(result: Released) -> RenderableType:
+    was = f" (before: {result.before})" if result.before and result.before != result.release else ""
+    verb = {"unchanged": "serves already", "promote": "promoted", "rollback": "rolled back to"}[result.action]
+    return Text(f"release {result.release} {verb}{was}")
+
+
+@render.register
+def _(result: LiveResult) -> RenderableType:
+    head = Text(
+        f"{result.decisions} decisions at concurrency {result.concurrency}: {result.per_second:.0f}/s, "
+        f"p50 {result.p50_ms:.1f} ms, p95 {result.p95_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, {result.failed} failed; "
+        f"{result.events:,} events sent back {result.verdicts or ''}"
+    )
+    table = grid("stage", "p50 ms", "p95 ms", "p99 ms")
+    for stage, times in result.stages.items():
+        table.add_row(stage, *(f"{times[p]:.2f}" for p in ("p50_ms", "p95_ms", "p99_ms")))
+    return Group(head, table)
+
+
+@render.register
+def _(result: Replayed) -> RenderableType:
+    if result.same:
+        return Text(f"decision {result.decision} replays byte for byte ({len(result.expected):,} bytes)")
+    return Group(
+        Text(f"decision {result.decision} came out differently", style="bold red"),
+        Text(f"answered: {result.expected}"),
+        Text(f"now:      {result.got}"),
+    )
+
+
+@render.register
+def _(result: AuditReport) -> RenderableType:
+    if not result.wrong:
+        text = f"{result.compared:,} served values of {len(result.features)} features recomputed from the log: 0 differ"
+        return Text(text)
+    table = grid("feature", "compared", "missing", "extra", "mismatching", "largest")
+    for row in result.features:
+        if row.wrong:
+            counts = (row.compared, row.missing, row.extra, row.mismatching)
+            table.add_row(row.name, *(f"{n:,}" for n in counts), f"{row.largest:g}")
+    return Group(Text(f"{result.wrong:,} of {result.compared:,} served values differ", style="bold red"), table)
+
+
+@render.register
+def _(result: Monitored) -> RenderableType:
+    table = grid("feature", "psi", "by chance", "ks", "shift σ", "missing before", "missing now")
+    for row in result.rows[:25]:
+        style = "bold red" if row.psi > max(0.2, row.psi_by_chance) else ""
+        figures = (row.psi, row.psi_by_chance, row.distance, row.shift)
+        shares = (row.missing_before, row.missing_now)
+        table.add_row(row.feature, *(f"{v:.3f}" for v in figures), *(f"{v:.1%}" for v in shares), style=style)
+    note = "shown items of served slates against the impressions of the validation range; red: psi above 0.2 and chance"
+    return Group(Text(f"release {result.release}, {result.decisions} decisions; {note}"), table)
+
+
+@render.register
+def _(result: LogView) -> RenderableType:
+    counts = grid("stream", "events")
+    for stream, n in result.streams.items():
+        counts.add_row(stream, f"{n:,}")
+    reasons = grid("quarantined because", "rows")
+    for why, n in sorted(result.quarantined.items(), key=lambda item: -item[1]):
+        reasons.add_row(why, f"{n:,}")
+    tail = grid("offset", "stream", "at", "event")
+    tail.columns[3].justify = tail.columns[1].justify = "left"
+    for row in result.tail:
+        rest = {k: v for k, v in row.items() if k not in ("offset", "stream", "at", "arrived") and v is not None}
+        tail.add_row(
+            str(row["offset"]), row["stream"], iso(row["at"]), Text(str(rest), overflow="ellipsis", no_wrap=True)
+        )
+    parts: list[RenderableType] = [Text(f"{result.events:,} events"), counts]
+    return Group(*parts, *([reasons] if result.quarantined else [Text("nothing in quarantine")]), tail)

@@ -1,0 +1,77 @@
+"""Home-feed video recommendation: retrieve from all videos, rank 500, show 20; for satisfied watching, not for clicks."""
+
+from sixfold.data import Contract, Events, Label, TimeSplit
+from sixfold.evaluate import Plan
+from sixfold.features import FeatureSet, age, attribute, count, mean, rate, request, sequence
+from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
+from sixfold.models import EASE, DeepRanker, ItemToItem, Popularity, TwoTower
+from sixfold.serve import Blend, Cap, Fresh, Pipeline, Popular, Retrieve, Score, Seen, TopK
+from sixfold.system import System
+
+user, video = Entity("user"), Entity("video")
+
+# fmt: off
+segments = {f"segment_{i}": float for i in range(18)}
+person = Events("user_meta", keys=(user,), fields={
+    "activity": str, "follows": str, "fans": str, "friends": str, "tenure": str, **segments})
+meta = Events("video_meta", keys=(video,), fields={
+    "topic": str, "author": int, "kind": str, "upload": str, "music": int, "music_type": float, "duration_ms": float,
+    "width": float, "height": float})
+shown = Events("shown", keys=(user, video), fields={"tab": str, "position": int, "decision": str})
+watch = Events("watch", keys=(user, video), fields={
+    "watched_ms": float, "share": float, "clicked": bool, "long": bool, "liked": bool, "hated": bool})
+# fmt: on
+contracts = (
+    Contract(watch, {"watch time is not negative": ~(watch.watched_ms < 0), "share is at most 2": ~(watch.share > 2)}),
+)
+
+ripe = {"of": shown, "within": "30m", "matures": "1h"}
+long_view = Label("long_view", watch.long, **ripe)
+clicked = Label("clicked", watch.clicked, **ripe)
+liked = Label("liked", watch.liked, **ripe)
+watched = Label("watched", watch.watched_ms / 1000.0, **ripe)
+
+problem = Problem(
+    goal="people find videos that are worth their time",
+    task=Rank(video, per=user),
+    objective=Objective({long_view: 1.0, liked: 2.0, watched: 0.005}),
+    online=("watch seconds per user and day", "long views per decision"),
+    limits=(Limit("ece", at_most=0.03), Limit("p99_ms", at_most=50.0)),
+    scale=Scale(users=30_000, items=10_000, decisions_per_s=150),
+    privacy=("user ids and coarse segments only; kept to recommend, erased on request",),
+)
+
+seen = sequence(watch, by=user, of=video, last=50)
+features = FeatureSet(
+    *(rate(watch.long, by=key, over=("1d", "7d"), prior=(2, 8)) for key in (video, user, meta.topic, (user, meta.topic))),
+    *(rate(watch.clicked, by=key, over=("1d", "7d"), prior=(2, 5)) for key in (video, user)),
+    *(mean(watch.watched_ms, by=key, over="7d") for key in (video, user)),
+    *(count(shown, by=key, over=("1h", "1d", "7d")) for key in (user, video)),
+    [attribute(getattr(person, name)) for name in person.fields],
+    [attribute(getattr(meta, name)) for name in meta.fields],
+    age(meta),
+    request("tab", str),
+)
+
+heads = (long_view, clicked, liked, watched)
+two_tower, ease = TwoTower(), EASE()
+ranker = DeepRanker(heads=heads, categorical=("author", "music"), epochs=2, batch_rows=2048)
+
+system = System(
+    "video", problem=problem, spine=shown, labels=heads, features=features, contracts=contracts, data="shorts",
+    plan=Plan(
+        split=TimeSplit(train="11d", validate="1d", test="2d", gap="1h"), satisfied=long_view,
+        beat=(Popularity("popularity", "3d"), ItemToItem()), slices=(shown.tab,),
+    ),
+    pipeline=Pipeline(
+        sources=(
+            Retrieve(two_tower, 300, history=seen), Retrieve(ease, 300, history=seen),
+            Popular(count(watch, by=video, over="3d", where=watch.long), 300), Fresh(meta, 30),
+        ),
+        blend=Blend({"two_tower": 1.0, "ease": 1.0, "popular": 0.5, "fresh": 0.0}, keep=500),
+        filters=(Seen(shown, last=500),),
+        score=Score(ranker, problem.objective),
+        select=TopK(20, cap=Cap(meta.topic, 5), explore=1),
+        fallback=Popular(count(shown, by=video, over="7d"), 200, name="fallback"),
+    ),
+)
