@@ -12,12 +12,24 @@ import numpy as np
 
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
-from sixfold.data.events import Events
+from sixfold.data.events import Events, Field
 from sixfold.features import definitions as f
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 
-__all__ = ["EVERYTHING", "STREAMS", "Case", "Fact", "Moment", "between", "build", "cases", "draw", "smaller"]
+__all__ = [
+    "EVERYTHING",
+    "STREAMS",
+    "Case",
+    "Fact",
+    "Moment",
+    "between",
+    "build",
+    "cases",
+    "draw",
+    "draw_features",
+    "smaller",
+]
 
 user, video, term = Entity("user"), Entity("video"), Entity("term", str)
 meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
@@ -59,6 +71,43 @@ EVERYTHING = FeatureSet(
     lift := f.computed("lift", f.count(watch, by=user, over="1h") / f.count(watch, by=user, over="7d")),
     f.computed("bold", (lift.log1p() - score * 2) / (tab.equals("a") | (lift > 0.5)) + f.age(meta)),
 )
+
+
+_BY: dict[Events, tuple[Any, ...]] = {
+    meta: (video, meta.topic, (video, meta.kids)),
+    watch: (user, video, (user, video), meta.topic, meta.length, (user, meta.author), (meta.topic, user, meta.kids)),
+    search: (user, term, (term, user)),
+}
+_OVER = ("5m", "1h", "11h", "12h", "13h", "7d", "12d", "13d", "30d", "lifetime")
+
+
+def draw_features(rng: np.random.Generator, n: int) -> FeatureSet:
+    """A random set of `n` features over these streams, for what no list thinks of."""
+
+    def one(values: Any) -> Any:
+        return values[int(rng.integers(len(values)))]
+
+    def feature() -> Any:
+        stream = one(STREAMS)
+        fields = [Field(stream, name) for name in stream.fields]
+        numbers = [field for field in fields if field.kind is not str]
+        number, by, over = one([*numbers, numbers[0] * 3 - 1]), one(_BY[stream]), one(_OVER)
+        where = one((None, None, numbers[0] > 0.4, numbers[-1].equals(numbers[-1])))
+        match int(rng.integers(8)):
+            case 0:
+                return f.count(stream, by=by, over=over, where=where)
+            case 1:
+                return f.rate(numbers[0] >= 0.5, by=by, over=over, prior=one(((0, 0), (1.5, 10))))
+            case 2:
+                return f.sequence(stream, by=by, of=one([*fields, *stream.keys]), last=one((1, 2, 5)), where=where)
+            case 3:
+                return f.last(one(fields), by=by, where=where)
+            case 4:
+                return f.age(stream)
+            case _:
+                return one((f.sum, f.mean, f.min, f.max))(number, by=by, over=over, where=where)
+
+    return FeatureSet(tuple(feature().named(f"f{i}") for i in range(n)))
 
 
 @dataclass(frozen=True, slots=True)
