@@ -91,6 +91,7 @@ def stage_means(exposition: str) -> Mapping[str, float]:
 def main() -> None:
     """Start the synthetic service on one core, load it from another, and print the figures."""
     import httpx
+    import psutil
 
     rng = np.random.default_rng(0)
     users = rng.integers(0, 2_000, 100_000).tolist()
@@ -99,7 +100,10 @@ def main() -> None:
         process = subprocess.Popen(command)
         try:
             url = _await_url(Path(folder) / "url", process)
+            server = psutil.Process(process.pid)
+            before = server.cpu_times()
             found = load(url, lambda i: {"user": users[i], "n": 20, "context": {"tab": "1"}}, count=3_000)
+            after = server.cpu_times()
             stages = stage_means(httpx.get(f"{url}/metrics").text)
         finally:
             process.terminate()
@@ -108,6 +112,8 @@ def main() -> None:
         f"decide at concurrency 8, server on one core: {found.per_second:.0f}/s, p50 {found.p50_ms:.1f} ms, "
         f"p95 {found.p95_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, {found.failed} failed of {found.requests}"
     )
+    busy = after.user + after.system - before.user - before.system
+    print(f"server CPU: {1e3 * busy / (found.requests + 100):.2f} ms a decision")
     print("stages, mean ms: " + ", ".join(f"{stage} {ms:.3f}" for stage, ms in stages.items()))
 
 

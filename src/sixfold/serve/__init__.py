@@ -1,7 +1,6 @@
 """Phase 6, serve: stages, the pipeline, the decision, the service."""
 
 from sixfold.serve.candidates import Blend
-from sixfold.serve.candidates import Blend
 from sixfold.serve.decision import Answer, Decision
 from sixfold.serve.filters import Seen
 from sixfold.serve.pipeline import Pipeline
@@ -12,7 +11,6 @@ from sixfold.serve.stages import DecisionRequest
 
 __all__ = [
     "Answer",
-    "Blend",
     "Blend",
     "Cap",
     "Decision",

@@ -149,7 +149,7 @@ class BoundPipeline:
             name = source.name
             run = partial(source.propose, view)
             proposal = ladder.step(f"source:{name}", f"no_source:{name}", run, None, share=_SOURCES_SHARE)
-            if proposal is not None and len(proposal[0]):
+            if proposal is not None:
                 proposals[name] = proposal
         merged = self.pipeline.blend.merge(proposals)
         keep = self._passing(view, ladder, merged.keys, removed)

@@ -59,6 +59,7 @@ class Blend:
         >>> Blend({"b": 0.5}).merge({"a": a, "b": b}).keys
         array([1, 3, 2])
         """
+        proposals = {source: proposal for source, proposal in proposals.items() if len(proposal[0])}
         sources = tuple(proposals)
         if not sources:
             nothing = np.empty((0, 0))

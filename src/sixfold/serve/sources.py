@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sixfold._core.errors import DefinitionError
 from sixfold.data.events import Events
 from sixfold.features.definitions import Age, Aggregate, Feature, Recent
@@ -43,7 +45,11 @@ class Retrieve:
 
 @dataclass(frozen=True, slots=True)
 class Popular:
-    """The `k` items of the greatest `feature`: a count or rate of the item alone, such as long views in 3 days."""
+    """The `k` items of the greatest `feature`: a count or rate of the item alone, such as long views in 3 days.
+
+    The score is the logarithm of 1 + the value: counts are spread over orders of magnitude, and blended as they are a
+    few hits would outweigh everything.
+    """
 
     feature: Aggregate
     k: int
@@ -66,7 +72,8 @@ class Popular:
 
     def propose(self, view: View) -> Proposal:
         """The most popular."""
-        return view.first(self.feature, self.k)
+        keys, values = view.first(self.feature, self.k)
+        return Proposal(keys, np.copysign(np.log1p(np.abs(values)), values))
 
 
 @dataclass(frozen=True, slots=True)
