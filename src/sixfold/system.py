@@ -143,12 +143,13 @@ class System:
     @property
     def ranker(self) -> Ranker:
         """The config of the ranker."""
-        return self.pipeline.ranker
+        ranker: Ranker = self.pipeline.ranker
+        return ranker
 
     @property
     def ranker_name(self) -> str:
         """The name of the ranker."""
-        return str(getattr(self.ranker, "name", "ranker"))
+        return self.ranker.name
 
     def spec(self) -> Any:
         """The whole definition as plain values."""

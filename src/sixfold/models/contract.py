@@ -84,6 +84,11 @@ class FittedRanker(Protocol):
 class Ranker(Protocol):
     """The config of a ranker; fitting it is deterministic in (data, config, seed)."""
 
+    @property
+    def name(self) -> str:
+        """What stages, releases and reports call it."""
+        ...
+
     def fit(self, train: Dataset, validate: Dataset, *, seed: int, progress: Progress = silent) -> FittedRanker:
         """Learn from `train`; `validate` decides when to stop. Raises ModelError if the data cannot teach a head."""
         ...
@@ -112,6 +117,11 @@ class FittedRetriever(Protocol):
 
 class Retriever(Protocol):
     """The config of a retriever; fitting it is deterministic in (data, config, seed)."""
+
+    @property
+    def name(self) -> str:
+        """What stages, releases and reports call it."""
+        ...
 
     def fit(self, data: Interactions, *, seed: int, progress: Progress = silent) -> FittedRetriever:
         """Learn from the interactions. Raises ModelError if there are none."""

@@ -4,8 +4,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from sixfold.data.split import Bounds
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
-from sixfold.models.contract import Dataset, Interactions, Progress, silent
+from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Interactions, Progress, Retriever, silent
 from sixfold.models.registry import load_ranker
 from sixfold.models.training_set import build_dataset, build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
@@ -146,7 +146,9 @@ def _fallback(system: System, prepared: Prepared, *, length: int = 500) -> Array
     return best.astype(str) if best.dtype == object else best
 
 
-def _jobs(system: System, prepared: Prepared, work: Path) -> Iterator[tuple[Path, Callable[[int, Progress], Any]]]:
+def _jobs(
+    system: System, prepared: Prepared, work: Path
+) -> Iterator[tuple[Path, Callable[[int, Progress], FittedRetriever | FittedRanker]]]:
     """The folder of each model, and what fits it."""
     content = work / "content"
     task = system.problem.task
@@ -172,11 +174,17 @@ def _jobs(system: System, prepared: Prepared, work: Path) -> Iterator[tuple[Path
     retrievers = [(content / "models" / n, config, histories[n]) for n, config in system.retrievers.items()]
     retrievers += [(work / "baselines" / config.name, config, first) for config in system.plan.beat]
     for folder, config, history in retrievers:
-        yield folder, lambda seed, tell, c=config, h=history: c.fit(interactions(h), seed=seed, progress=tell)
-    yield (
-        content / "models" / system.ranker_name,
-        lambda seed, tell: system.ranker.fit(prepared.train, prepared.validate, seed=seed, progress=tell),
-    )
+        yield folder, partial(_fit_retriever, config, partial(interactions, history))
+    fit = partial(system.ranker.fit, prepared.train, prepared.validate)
+    yield content / "models" / system.ranker_name, partial(_fit_ranker, fit)
     static = static_features(system.features).names
     plain = [replace(part, features=part.features.select(static)) for part in (prepared.train, prepared.validate)]
-    yield work / "baselines" / "static", lambda seed, tell: system.ranker.fit(*plain, seed=seed, progress=tell)
+    yield work / "baselines" / "static", partial(_fit_ranker, partial(system.ranker.fit, *plain))
+
+
+def _fit_retriever(config: Retriever, data: Callable[[], Interactions], seed: int, tell: Progress) -> FittedRetriever:
+    return config.fit(data(), seed=seed, progress=tell)
+
+
+def _fit_ranker(fit: Callable[..., FittedRanker], seed: int, tell: Progress) -> FittedRanker:
+    return fit(seed=seed, progress=tell)

@@ -1,5 +1,7 @@
 """Home-feed video recommendation: retrieve from all videos, rank 500, show 20; for satisfied watching, not for clicks."""
 
+from functools import partial
+
 from sixfold.data import Contract, Events, Label, TimeSplit
 from sixfold.evaluate import Plan
 from sixfold.features import FeatureSet, age, attribute, count, mean, rate, request, sequence
@@ -25,11 +27,9 @@ contracts = (
     Contract(watch, {"watch time is not negative": ~(watch.watched_ms < 0), "share is at most 2": ~(watch.share > 2)}),
 )
 
-ripe = {"of": shown, "within": "30m", "matures": "1h"}
-long_view = Label("long_view", watch.long, **ripe)
-clicked = Label("clicked", watch.clicked, **ripe)
-liked = Label("liked", watch.liked, **ripe)
-watched = Label("watched", watch.watched_ms / 1000.0, **ripe)
+outcome = partial(Label, of=shown, within="30m", matures="1h")
+long_view, clicked = outcome("long_view", watch.long), outcome("clicked", watch.clicked)
+liked, watched = outcome("liked", watch.liked), outcome("watched", watch.watched_ms / 1000)
 
 problem = Problem(
     goal="people find videos that are worth their time",
