@@ -1,5 +1,6 @@
 """The service over HTTP: a real server on a free port, a real log, real features."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from sixfold._core.errors import ServiceError
+from sixfold._core.errors import OverloadedError, ServiceError
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, ManualClock
 from sixfold.data.log import Log
@@ -18,6 +19,7 @@ from sixfold.engines.memory.log import MemoryLog
 from sixfold.engines.memory.quarantine import MemoryQuarantine
 from sixfold.engines.sqlite.log import SqliteLog
 from sixfold.serve.server import RunningService
+from sixfold.serve.service import Service
 from sixfold.testing.small_service import SmallSystem, small_deployment, small_events
 
 NOW = 2 * DAY
@@ -262,6 +264,19 @@ def test_a_port_in_use_is_a_clear_sentence() -> None:
         deployment = small_deployment(SmallSystem(), MemoryLog(), MemoryQuarantine())
         with pytest.raises(ServiceError, match="cannot be listened on: Address already in use"):
             RunningService(deployment, port=taken.getsockname()[1])
+
+
+def test_too_many_at_once_are_told_to_come_back() -> None:
+    async def main() -> None:
+        deployment = small_deployment(SmallSystem(), filled(MemoryLog()), MemoryQuarantine())
+        service = Service(deployment, most_at_once=3)
+        await service.start()
+        asked = [service.decide(user, 5, {}, None) for user in range(5)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(answer, OverloadedError) for answer in found] == [False] * 3 + [True] * 2
+        await service.stop()
+
+    asyncio.run(main())
 
 
 def test_the_state_is_saved_at_rest_when_the_service_stops() -> None:

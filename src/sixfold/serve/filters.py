@@ -44,4 +44,8 @@ class Seen:
 
     def keep(self, view: View, keys: Array) -> Array:
         """False for what was seen."""
-        return np.asarray(np.isin(keys, view.value(self.recent), invert=True))
+        seen = view.value(self.recent)
+        if keys.dtype == object:
+            texts = set(seen.tolist())
+            return np.array([key not in texts for key in keys.tolist()], np.bool_)
+        return np.asarray(np.isin(keys, seen, invert=True))
