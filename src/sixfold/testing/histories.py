@@ -163,13 +163,16 @@ def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
     def some(values: Sequence[Any], n: int) -> list[Any]:
         return [values[i] for i in rng.integers(0, len(values), n).tolist()]
 
-    calm = rng.random() < 0.3  # half of the paths only open up when nothing is late
+    # A third has nothing late (paths of their own); a third a few keys and instants, so that much ties and overlaps.
+    mood = rng.choice(["calm", "crowded", "any"])
+    gaps, lags = ((0, MINUTE), (0, MINUTE, 2 * MINUTE)) if mood == "crowded" else (_GAPS, _LAGS)
+    keys = (0, 1) if mood == "crowded" else _KEYS
     facts = zip(
         rng.integers(0, len(STREAMS), n_facts).tolist(),
-        some(_GAPS, n_facts),
-        [0] * n_facts if calm else some(_LAGS, n_facts),
-        some(_KEYS, n_facts),
-        some(_KEYS, n_facts),
+        some(gaps, n_facts),
+        [0] * n_facts if mood == "calm" else some(lags, n_facts),
+        some(keys, n_facts),
+        some(keys, n_facts),
         some(_NUMBERS, n_facts),
         some(_WHOLES, n_facts),
         some((False, True), n_facts),
@@ -180,8 +183,8 @@ def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
     moments = zip(
         rng.integers(0, n_facts + 1, n_moments).tolist(),
         some(_WAITS, n_moments),
-        some((*_KEYS, 9), n_moments),
-        some((*_KEYS, 9), n_moments),
+        some((*keys, 9), n_moments),
+        some((*keys, 9), n_moments),
         some(_TEXTS, n_moments),
         some(_TEXTS, n_moments),
         some(_NUMBERS, n_moments),

@@ -153,7 +153,13 @@ def differences(expected: Table, found: Table) -> list[str]:
         have = found[name]
         if want.dtype != have.dtype or want.shape != have.shape:
             out.append(f"{name}: expected {want.dtype} {want.shape}, found {have.dtype} {have.shape}")
-        elif not np.array_equal(want, have, equal_nan=want.dtype == np.float64):
-            row = next(i for i in range(len(want)) if repr(want[i]) != repr(have[i]))
+        elif not (same := _same(want, have)).all():
+            row = int(np.argwhere(~same)[0][0])
             out.append(f"{name}, row {row}: expected {want[row]!r}, found {have[row]!r}")
     return out
+
+
+def _same(a: Array, b: Array) -> Array:
+    """Element by element: the same bits, where all NaN are one, and 0.0 is not -0.0."""
+    same = np.asarray(a == b, np.bool_)
+    return (same & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b)) if a.dtype == np.float64 else same
