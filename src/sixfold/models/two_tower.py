@@ -35,7 +35,8 @@ class TwoTower:
 
     `history` is how many consumed items are looked at; `categorical` names the numeric attributes whose values are
     only names, such as an author's number. `logq` corrects the softmax for popular items being drawn as negatives more
-    often: without it the scores lack popularity. At most the `max_events` newest consumptions take part.
+    often: without it the scores lack popularity. At most the `max_events` newest consumptions take part, in `steps`
+    batches but each at most `passes` times, so that training takes its time whatever the size of the log.
     """
 
     name: str = "two_tower"
@@ -43,16 +44,17 @@ class TwoTower:
     hidden: int = 128
     history: int = 50
     categorical: tuple[str, ...] = ()
-    epochs: int = 1
+    steps: int = 2_500
+    passes: int = 15
     batch: int = 1_024
-    learning_rate: float = 0.006
+    learning_rate: float = 0.01
     temperature: float = 0.07
     logq: bool = True
     max_events: int = 1_000_000
     exact_below: int = EXACT_BELOW
 
     def __post_init__(self) -> None:
-        sizes = {"dim", "hidden", "history", "epochs", "batch", "learning_rate", "temperature", "max_events"}
+        sizes = {"dim", "hidden", "history", "steps", "passes", "batch", "learning_rate", "temperature", "max_events"}
         if bad := sorted(name for name in sizes if getattr(self, name) <= 0):
             raise DefinitionError([f"{self.name!r}: {name} must be above 0" for name in bad])
 
@@ -62,7 +64,9 @@ class TwoTower:
         attributes = self._attributes(data.catalog)
         examples = self._examples(data, catalogue, rows)
         shape = Shape(len(catalogue), self.dim, self.hidden, self.history)
-        schedule = Schedule(self.epochs, self.batch, self.learning_rate, self.temperature, self.logq)
+        batch = min(self.batch, len(examples.items))
+        steps = min(self.steps, self.passes * len(examples.items) // batch)
+        schedule = Schedule(steps, batch, self.learning_rate, self.logq)
         with _one_thread():
             network = build(shape, attributes, self.temperature, seed=derive_seed(seed, "weights"))
             train(network, examples, schedule, seed=derive_seed(seed, "order"), progress=progress)

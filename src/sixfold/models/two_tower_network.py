@@ -49,12 +49,11 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast to learn; `logq` whether the softmax is corrected for how negatives are drawn."""
+    """How long and how fast to learn, a `batch` of at most all examples a step; `logq` whether the softmax is corrected for how negatives are drawn."""
 
-    epochs: int
+    steps: int
     batch: int
     learning_rate: float
-    temperature: float
     logq: bool
 
 
@@ -155,17 +154,15 @@ def train(network: Any, examples: Examples, schedule: Schedule, *, seed: int, pr
 
     rng = np.random.default_rng(seed)
     n = len(examples.items)
-    batch = min(schedule.batch, n)
-    n_steps = schedule.epochs * (n // batch)
     counts = np.bincount(examples.items, minlength=len(network.own))
     log_q = torch.from_numpy(np.log(np.maximum(counts, 1) / n).astype(np.float32))
     optimiser = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
     order = np.empty(0, np.int64)
-    for step in range(n_steps):
-        if len(order) < batch:
+    for step in range(schedule.steps):
+        if len(order) < schedule.batch:
             order = rng.permutation(n)
-        pick, order = order[:batch], order[batch:]
-        pace = min(1.0, (step + 1) / 50) * (1 - 0.95 * step / n_steps)
+        pick, order = order[: schedule.batch], order[schedule.batch :]
+        pace = min(1.0, (step + 1) / 50) * (1 - 0.95 * step / schedule.steps)
         optimiser.param_groups[0]["lr"] = schedule.learning_rate * pace
         rows = torch.from_numpy(examples.items[pick])
         vectors = network.items()
@@ -176,7 +173,7 @@ def train(network: Any, examples: Examples, schedule: Schedule, *, seed: int, pr
         loss.backward()
         optimiser.step()
         if step % 20 == 0:
-            progress("learning from histories", step / n_steps)
+            progress("learning from histories", step / schedule.steps)
 
 
 def item_table(network: Any, trained: Array) -> Array:
