@@ -49,7 +49,10 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast to learn, a `batch` of at most all examples a step; `logq` whether the softmax is corrected for how negatives are drawn."""
+    """How long and how fast to learn, with a `batch` of at most all examples in each step.
+
+    `logq` says whether the softmax is corrected for how negatives are drawn.
+    """
 
     steps: int
     batch: int
