@@ -11,8 +11,9 @@ from sixfold._core.errors import FeatureError
 from sixfold._core.times import DAY, HOUR, MINUTE
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features import FeatureSet, OnlineFeatures, as_of
+from sixfold.testing.compare import differences
 from sixfold.testing.histories import EVERYTHING, Case, between, build, cases, draw, draw_features
-from sixfold.testing.oracle import differences, oracle
+from sixfold.testing.oracle import oracle
 from sixfold.testing.replay import asked_online
 
 

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features import OnlineFeatures
+from sixfold.testing.compare import differences
 from sixfold.testing.histories import EVERYTHING, Case, Fact, Moment, between, build, cases
-from sixfold.testing.oracle import differences, oracle
+from sixfold.testing.oracle import oracle
 
 FACTS = cases().map(lambda case: case.facts[:4])
 MOMENTS = cases().filter(lambda case: case.moments).map(lambda case: case.moments[0])

@@ -31,6 +31,7 @@ from sixfold.frame import Entity
 __all__ = ["as_of"]
 
 _SPINE = ""
+_SOME_ROWS = 65_536
 
 
 def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
@@ -166,7 +167,16 @@ def _newest_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tupl
         if feature.single:
             yield slot, pick_single(values, ordered.rows(ordered.newest(sight.key, sight.end)))
         else:
-            yield slot, pick_sequence(values, ordered.rows(ordered.last(sight.key, sight.end, feature.n)))
+            yield slot, _sequences(values, sight, feature.n)
+
+
+def _sequences(values: Array, sight: _Sight, n: int) -> Array:
+    """Made for some rows at a time: the places of all sequences at once would take as much memory as the result."""
+    parts = []
+    for i in range(0, max(len(sight.key), 1), _SOME_ROWS):
+        places = sight.ordered.last(sight.key[i : i + _SOME_ROWS], sight.end[i : i + _SOME_ROWS], n)
+        parts.append(pick_sequence(values, sight.ordered.rows(places)))
+    return np.concatenate(parts)
 
 
 def _window_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:

@@ -37,11 +37,11 @@ class Interned:
         out = np.fromiter(map(self._numbers.get, values, repeat(-1)), np.int64, len(values))
         new = np.flatnonzero(out < 0)
         if len(new):
-            for i in new.tolist():
-                number = self._numbers.setdefault(values[i], len(self._values) + 1)
-                if number > len(self._values):
-                    self._values.append(values[i])
-                out[i] = number
+            unknown = [values[i] for i in new.tolist()]
+            distinct = dict.fromkeys(unknown)
+            self._numbers.update(zip(distinct, range(len(self), len(self) + len(distinct)), strict=True))
+            self._values.extend(distinct)
+            out[new] = np.fromiter(map(self._numbers.__getitem__, unknown), np.int64, len(unknown))
         return out
 
     def find(self, values: list[Any]) -> Array:

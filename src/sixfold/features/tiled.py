@@ -39,8 +39,11 @@ class Tiled:
     def merge(self, key: Array, end: Array, at: Array, window: int | None, wanted: set[int]) -> dict[int, Array]:
         """The wanted lanes for rows that see positions [starts[key], end) at the instants `at`; (n_rows,) each."""
         lowest = lowest_tile(at, window)
-        low = np.clip(lowest - self._base, 0, self._top - self._base + 1)
-        first = np.searchsorted(self._reached, (np.maximum(key, 0) << self._bits) | low)
+        if window is None:
+            first = self._ordered.starts[np.maximum(key, 0)]
+        else:
+            low = np.clip(lowest - self._base, 0, self._top - self._base + 1)
+            first = np.searchsorted(self._reached, (np.maximum(key, 0) << self._bits) | low)
         first = np.minimum(first, end)  # a key that is not known ends at 0
         out = {}
         for i in wanted:

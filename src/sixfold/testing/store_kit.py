@@ -15,8 +15,9 @@ from sixfold._core.errors import FeatureError, SixfoldError
 from sixfold._core.table import Table
 from sixfold.features.online import OnlineFeatures
 from sixfold.features.store import Store
+from sixfold.testing.compare import differences
 from sixfold.testing.histories import EVERYTHING, Case, between, build, draw, smaller
-from sixfold.testing.oracle import differences, oracle
+from sixfold.testing.oracle import oracle
 
 __all__ = ["LAWS", "check_store", "whole"]
 
