@@ -112,6 +112,7 @@ def run(
     from sixfold.run import live as traffic
     from sixfold.run import release as releases
     from sixfold.run import train as training
+    from sixfold.run.prepare import prepare
     from sixfold.run.show import render
     from sixfold.run.visitors import visitors_of
 
@@ -124,7 +125,7 @@ def run(
         ingested = ingestion.ingest(place, definition, source, progress=tell)
     step(2, "data", render(ingested))
     with progress_bar() as tell:
-        prepared = training.prepare(place, definition, progress=tell)
+        prepared = prepare(place, definition, progress=tell)
         trained = training.train(place, definition, seed=seed, prepared=prepared, progress=tell)
     step(3, "features and models", render(trained))
     with progress_bar() as tell:
@@ -223,8 +224,8 @@ def evaluate(
 ) -> None:
     """Judge the candidate on the test range, beside its baselines, and write the report."""
     from sixfold.run import evaluate as evaluation
+    from sixfold.run.prepare import prepare
     from sixfold.run.show import render
-    from sixfold.run.train import prepare
 
     place, definition = reopen(home, system, data)
     with progress_bar() as tell:

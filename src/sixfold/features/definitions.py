@@ -6,7 +6,7 @@ not known (a cross with an attribute nobody has stated yet) holds no events.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, overload
+from typing import Any, Literal, Self, overload
 
 from sixfold._core.errors import DefinitionError
 from sixfold._core.times import duration, format_duration
@@ -52,7 +52,7 @@ class Feature(Expr):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    def named(self, name: str) -> "Feature":
+    def named(self, name: str) -> Self:
         """The same feature under another name."""
         return replace(self, name=name)
 
@@ -291,7 +291,7 @@ def last(value: Field, *, by: By, where: Expr | None = None) -> Recent:
 
 def attribute(value: Field) -> Recent:
     """What is known about an entity: the newest value of a field of its own stream, such as a video's topic."""
-    return last(value, by=value.events.keys).named(value.name)  # type: ignore[return-value]
+    return last(value, by=value.events.keys).named(value.name)
 
 
 def age(stream: Events) -> Age:

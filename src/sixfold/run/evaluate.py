@@ -12,10 +12,10 @@ from sixfold.evaluate.bootstrap import Estimate
 from sixfold.evaluate.gates import Verdict, judge
 from sixfold.models.contract import Progress, silent
 from sixfold.run.home import Home, read_json, write_json
+from sixfold.run.prepare import Prepared, fold_until, prepare
 from sixfold.run.ranking import RankingResult, judge_ranking
-from sixfold.run.retrieval import Method, fold_until, judge_retrieval
-from sixfold.run.serve import load_models
-from sixfold.run.train import Prepared, prepare
+from sixfold.run.retrieval import Method, judge_retrieval
+from sixfold.run.serve import bind_content
 from sixfold.serve import DecisionRequest
 from sixfold.serve.bound import BoundPipeline
 from sixfold.system import System
@@ -53,19 +53,9 @@ def evaluate(
     if trained["system"] != system.fingerprint:
         raise InputError("the system has changed since the candidate was trained", hint="run `sixfold train` again")
     prepared = prepared or prepare(home, system, progress=progress)
-    models = load_models(system, home.candidate / "content" / "models")
     progress("folding the log up to the test range", 0.0)
     features = fold_until(system, prepared, prepared.bounds.test[0])
-    with np.load(home.candidate / "content" / "fallback.npz", allow_pickle=False) as arrays:
-        fallback = arrays["keys"]
-    bound = system.pipeline.bind(
-        models,
-        features,
-        names=system.features.names,
-        task=system.problem.task,
-        fallback=fallback,
-        release="candidate",
-    )
+    bound = bind_content(system, home.candidate / "content", features, release="candidate")
     baselines = home.candidate / "baselines"
     retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
     progress("evaluating the ranker", 0.9)

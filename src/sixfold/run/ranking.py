@@ -18,7 +18,8 @@ from sixfold.features.featureset import FeatureSet
 from sixfold.models.calibration import Curve
 from sixfold.models.contract import FittedRanker
 from sixfold.models.registry import load_ranker
-from sixfold.run.train import Prepared, static_features
+from sixfold.run.prepare import Prepared
+from sixfold.run.train import static_features
 from sixfold.system import System
 
 __all__ = ["HeadResult", "RankingResult", "judge_ranking"]

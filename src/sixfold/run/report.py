@@ -25,8 +25,8 @@ from sixfold.features.definitions import Aggregate, Computed, Feature, Recent, R
 from sixfold.run.evaluate import Evaluated
 from sixfold.run.home import Home
 from sixfold.run.live import LiveResult
+from sixfold.run.prepare import Prepared
 from sixfold.run.ranking import HeadResult
-from sixfold.run.train import Prepared
 from sixfold.system import System
 
 __all__ = ["make_report"]

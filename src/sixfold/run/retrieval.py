@@ -7,21 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from sixfold._core.table import Array, Table, column
-from sixfold.engines.memory.store import MemoryStore
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare, mean
 from sixfold.evaluate.retrieval import Hits, coverage, find_hits, ndcg, recall
 from sixfold.features.batch import as_of
 from sixfold.features.featureset import FeatureSet
-from sixfold.features.online import OnlineFeatures
 from sixfold.models.contract import FittedRetriever, Progress
 from sixfold.models.registry import load_retriever
 from sixfold.models.training_set import offset_at
-from sixfold.run.train import Prepared
+from sixfold.run.prepare import Prepared, targets_of
 from sixfold.serve import DecisionRequest, Retrieve, Seen
 from sixfold.serve.bound import BoundPipeline
 from sixfold.system import System
 
-__all__ = ["Method", "fold_until", "judge_retrieval", "targets_of"]
+__all__ = ["Method", "judge_retrieval"]
 
 LENGTH = 500
 """How many items each method may name: what the pipeline hands to its ranker."""
@@ -36,26 +34,6 @@ class Method:
     gain: Estimate | None = None
 
 
-def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatures:
-    """The state of a service that has seen what arrived before `instant`, and nothing later."""
-    features = OnlineFeatures(system.online_features, MemoryStore())
-    stop = offset_at(prepared.history, instant)
-    features.fold(
-        {name: t.take(slice(int(t["offset"].searchsorted(stop)))) for name, t in prepared.history.items()}, stop
-    )
-    return features
-
-
-def targets_of(system: System, prepared: Prepared) -> tuple[Array, list[Array]]:
-    """Who was satisfied in the test range, and by which items."""
-    spine = prepared.test.spine
-    hit = prepared.test.labels[system.plan.satisfied.name] > 0
-    users, items = spine[system.problem.task.per.name][hit], spine[system.problem.task.item.name][hit]
-    names, code = np.unique(users, return_inverse=True)
-    order = np.argsort(code, kind="stable")
-    return names, np.split(items[order], np.cumsum(np.bincount(code))[:-1])
-
-
 def judge_retrieval(
     system: System, prepared: Prepared, bound: BoundPipeline, baselines: Path, *, seed: int, progress: Progress
 ) -> list[Method]:
@@ -63,7 +41,7 @@ def judge_retrieval(
 
     The first row is the pipeline's sources together, as served; the others its retrievers alone and the baselines.
     """
-    users, targets = targets_of(system, prepared)
+    users, targets = targets_of(system, prepared.test)
     start = prepared.bounds.test[0]
     lists = {"sources together": _as_served(bound, users, start, system.problem.task.item.key, progress)}
     spine = Table({

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from sixfold.features.online import OnlineFeatures
 from sixfold.models.contract import FittedRanker, FittedRetriever, Progress, silent
 from sixfold.models.registry import load_ranker, load_retriever
 from sixfold.operate.releases import Release, moves, open_release
-from sixfold.run.home import Home, write_json
+from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.ingest import make_ingest
 from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.service import Deployment
 from sixfold.system import System
 
-__all__ = ["Stage", "bind", "load_models", "open_deployment", "serve_home", "state_at", "take_snapshot"]
+__all__ = ["Stage", "bind", "bind_content", "load_models", "open_deployment", "serve_home", "state_at", "take_snapshot"]
 
 _CHUNK = 200_000
 _KEPT_SNAPSHOTS = 4
@@ -47,15 +47,21 @@ def bind(system: System, release: Release, features: OnlineFeatures) -> BoundPip
             f"release {release.id} was made for another version of the system {system.name!r}",
             hint="train and release again, or go back to the system file of that version",
         )
-    with np.load(release.folder / "fallback.npz", allow_pickle=False) as arrays:
+    return bind_content(system, release.folder, features, release=release.id)
+
+
+def bind_content(system: System, folder: Path, features: OnlineFeatures, *, release: str) -> BoundPipeline:
+    """The system's pipeline with the models, weights and fallback that lie in a folder, released or not."""
+    with np.load(folder / "fallback.npz", allow_pickle=False) as arrays:
         fallback: Array = arrays["keys"].astype(object if system.problem.task.item.key is str else np.int64)
-    return system.pipeline.bind(
-        load_models(system, release.folder / "models"),
+    blend = replace(system.pipeline.blend, weights=read_json(folder / "blend.json"))
+    return replace(system.pipeline, blend=blend).bind(
+        load_models(system, folder / "models"),
         features,
         names=system.features.names,
         task=system.problem.task,
         fallback=fallback,
-        release=release.id,
+        release=release,
     )
 
 

@@ -101,7 +101,9 @@ def _(result: Trained) -> RenderableType:
     table = grid("trained", "seconds")
     for name, seconds in result.seconds.items():
         table.add_row(name, f"{seconds:.1f}")
-    return Group(Text(f"{rows} impressions; {result.satisfied:,} satisfied in training"), table)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in result.weights.items())
+    head = Text(f"{rows} impressions; {result.satisfied:,} satisfied in training")
+    return Group(head, table, Text(f"weights of the sources: {weights}"))
 
 
 @render.register

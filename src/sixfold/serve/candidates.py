@@ -1,7 +1,7 @@
 """Candidates: one columnar batch of items with where each came from. The currency of serving."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Blend:
     lowest score, so that silence never beats a proposal.
     """
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
     keep: int = 500
 
     def __post_init__(self) -> None:

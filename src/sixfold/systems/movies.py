@@ -45,7 +45,7 @@ system = System(
     pipeline=Pipeline(
         sources=(Retrieve(TwoTower(), 300, history=rated), Retrieve(EASE(), 300, history=rated),
                  Popular(count(rating, by=movie, over="90d", where=rating.loved), 300)),
-        blend=Blend({"two_tower": 0.5, "ease": 1.0, "popular": 0.5}, keep=300),
+        blend=Blend(keep=300),
         filters=(Seen(shown, last=1000),),
         score=Score(DeepRanker(heads=(loved, stars)), problem.objective),
         select=TopK(20, cap=Cap(meta.genre, 6), explore=1),

@@ -1,4 +1,4 @@
-"""Home-feed video recommendation: retrieve from all videos, rank 500, show 20; for satisfied watching, not for clicks."""
+"""Home-feed video recommendation: find 500 of all videos, rank them, show 20; for satisfied watching, not clicks."""
 
 from functools import partial
 
@@ -41,9 +41,9 @@ problem = Problem(
     privacy=("user ids and coarse segments only; kept to recommend, erased on request",),
 )
 
-seen = sequence(watch, by=user, of=video, last=50)
 features = FeatureSet(
-    *(rate(watch.long, by=key, over=("1d", "7d"), prior=(2, 8)) for key in (video, user, meta.topic, (user, meta.topic))),
+    *(rate(watch.long, by=key, over=("1d", "7d"), prior=(2, 8)) for key in (video, user, meta.topic)),
+    rate(watch.long, by=(user, meta.topic), over=("1d", "7d"), prior=(2, 8)),
     *(rate(watch.clicked, by=key, over=("1d", "7d"), prior=(2, 5)) for key in (video, user)),
     *(mean(watch.watched_ms, by=key, over="7d") for key in (video, user)),
     *(count(shown, by=key, over=("1h", "1d", "7d")) for key in (user, video)),
@@ -54,7 +54,8 @@ features = FeatureSet(
 )
 
 heads = (long_view, clicked, liked, watched)
-two_tower, ease = TwoTower(), EASE()
+recent = sequence(watch, by=user, of=video, last=50)
+loved = sequence(watch, by=user, of=video, last=50, where=watch.long).named("loved")
 ranker = DeepRanker(heads=heads, categorical=("author", "music"), epochs=2, batch_rows=2048)
 
 system = System(
@@ -65,10 +66,11 @@ system = System(
     ),
     pipeline=Pipeline(
         sources=(
-            Retrieve(two_tower, 300, history=seen), Retrieve(ease, 300, history=seen),
-            Popular(count(watch, by=video, over="3d", where=watch.long), 300), Fresh(meta, 30),
+            Retrieve(TwoTower(), 500, history=recent), Retrieve(EASE(), 500, history=recent),
+            Retrieve(EASE("ease_loved"), 500, history=loved),
+            Popular(count(watch, by=video, over="3d", where=watch.long), 500), Fresh(meta, 30),
         ),
-        blend=Blend({"two_tower": 1.0, "ease": 1.0, "popular": 0.5, "fresh": 0.0}, keep=500),
+        blend=Blend(keep=500),
         filters=(Seen(shown, last=500),),
         score=Score(ranker, problem.objective),
         select=TopK(20, cap=Cap(meta.topic, 5), explore=1),

@@ -1,0 +1,83 @@
+"""The views of the log that training and evaluation share: labelled ranges, targets, and the state as of an instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sixfold._core.errors import DataError
+from sixfold._core.hashing import fingerprint
+from sixfold._core.table import Array, Table
+from sixfold.data.split import Bounds
+from sixfold.engines.memory.store import MemoryStore
+from sixfold.features.online import OnlineFeatures
+from sixfold.models.contract import Dataset, Progress, silent
+from sixfold.models.training_set import build_dataset, offset_at
+from sixfold.run.home import Home
+from sixfold.system import System
+
+__all__ = ["Prepared", "fold_until", "prepare", "targets_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The views of the log that training and evaluation share."""
+
+    history: Mapping[str, Table]
+    bounds: Bounds
+    now: int
+    train: Dataset
+    validate: Dataset
+    test: Dataset
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the data."""
+        return fingerprint([part.fingerprint for part in (self.train, self.validate, self.test)])
+
+
+def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepared:
+    """Read the log and compute the labelled, point-in-time-correct tables of the three ranges of the split."""
+    progress("reading the log", 0.0)
+    with home.log() as log:
+        end, now = log.end()
+        history = log.read(0, end, [*(stream.name for stream in system.streams), "decision"])
+    impressions = history.get(system.spine.name)
+    if impressions is None:
+        raise DataError(f"the log has no {system.spine.name!r} events to learn from", hint="run `sixfold ingest` first")
+    bounds = system.plan.split.bounds(int(impressions["at"].max()), int(home.facts().get("utc_offset_s", 0)))
+    ranges = {"train": bounds.train, "validate": bounds.validate, "test": bounds.test}
+    progress("computing features as of each impression", 0.1)
+    whole = (bounds.train[0], bounds.test[1])
+    dataset = build_dataset(system.features, system.labels, history, within=whole, now=now)
+    at = dataset.spine["at"]
+    parts = {}
+    for name, (start, stop) in ranges.items():
+        rows = (at >= start) & (at < stop)
+        if not rows.any():
+            raise DataError(
+                f"the {name} range of the split has no mature impressions",
+                hint="ingest more history, or shorten the split of the plan",
+            )
+        parts[name] = dataset.take(np.flatnonzero(rows))
+    return Prepared(history, bounds, now, **parts)
+
+
+def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatures:
+    """The state of a service that has seen what arrived before `instant`, and nothing later."""
+    features = OnlineFeatures(system.online_features, MemoryStore())
+    stop = offset_at(prepared.history, instant)
+    features.fold(
+        {name: t.take(slice(int(t["offset"].searchsorted(stop)))) for name, t in prepared.history.items()}, stop
+    )
+    return features
+
+
+def targets_of(system: System, part: Dataset) -> tuple[Array, list[Array]]:
+    """Who was satisfied in a range of the split, and by which items."""
+    hit = part.labels[system.plan.satisfied.name] > 0
+    task = system.problem.task
+    users, items = part.spine[task.per.name][hit], part.spine[task.item.name][hit]
+    names, code = np.unique(users, return_inverse=True)
+    order = np.argsort(code, kind="stable")
+    return names, np.split(items[order], np.cumsum(np.bincount(code))[:-1])
