@@ -214,4 +214,5 @@ class _Route:
 
 
 def _wide(column: Array, n_rows: int) -> Array:
-    return column if len(column) == n_rows else np.repeat(column, n_rows, axis=0)
+    """What all candidates share as a view of the one value, so that readers can tell and work on it once."""
+    return column if len(column) == n_rows else np.broadcast_to(column, (n_rows, *column.shape[1:]))
