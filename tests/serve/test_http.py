@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from sixfold.data.log import Log
 from sixfold.engines.memory.log import MemoryLog
 from sixfold.engines.memory.quarantine import MemoryQuarantine
 from sixfold.engines.sqlite.log import SqliteLog
+from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.server import RunningService
 from sixfold.serve.service import Service
 from sixfold.testing.small_service import SmallSystem, small_deployment, small_events
@@ -247,6 +249,19 @@ def test_a_refused_first_release_gives_way_to_the_one_before() -> None:
         assert client.post("/v1/decide", json={"user": 1}).json()["release"] == "b"
 
 
+def test_a_release_that_breaks_in_an_unforeseen_way_is_refused_too(tmp_path: Path) -> None:
+    log = filled(SqliteLog(tmp_path / "log.db"))
+    deployment = small_deployment(SmallSystem(), log, MemoryQuarantine(), clock=ManualClock(NOW))
+
+    def load(release: str) -> BoundPipeline:
+        return deployment.load(release) if release == "a" else Path(tmp_path / "gone").read_text() and None
+
+    with RunningService(replace(deployment, load=load)) as running, httpx.Client(base_url=running.url) as client:
+        move(log, "gone")
+        assert wait_for(client, "a", "No such file")["ready"]
+        assert client.post("/v1/decide", json={"user": 1}).status_code == 200
+
+
 def test_what_another_process_appends_is_followed(tmp_path: Path) -> None:
     log = filled(SqliteLog(tmp_path / "log.db"))
     with served(log) as running, httpx.Client(base_url=running.url) as client:
@@ -280,8 +295,6 @@ def test_too_many_at_once_are_told_to_come_back() -> None:
 
 
 def test_the_state_is_saved_at_rest_when_the_service_stops() -> None:
-    from dataclasses import replace
-
     offsets = []
     log = filled(MemoryLog())
     deployment = small_deployment(SmallSystem(), log, MemoryQuarantine(), clock=ManualClock(NOW))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sixfold._core.errors import ConflictError, NotFoundError, OverloadedError, ServiceError, SixfoldError
+from sixfold._core.errors import ConflictError, NotFoundError, OverloadedError, ServiceError
 from sixfold._core.table import Table
 from sixfold._core.times import Clock
 from sixfold.data.ingest import Ingest, Prepared, Verdict
@@ -243,7 +243,7 @@ class Service:
     async def _load(self, release: str) -> bool:
         try:
             self._pipeline = await asyncio.to_thread(self.deployment.load, release)
-        except SixfoldError as error:
+        except Exception as error:  # a bundle may be damaged in any way: the old release must serve on
             _log.error("release %s is refused; %s serves on: %s", release, self.release, error)
             self._refused[release] = str(error)
             self.metrics.swapped("refused")
