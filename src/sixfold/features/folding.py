@@ -70,7 +70,7 @@ class Batch:
         """A value of each event as int64: its number, the number itself, or the bits of a float."""
         column = self._tables[stream][value.name]
         if numbered:
-            return self._once((stream, value_name(value)), lambda: self._schema.numbers(value).add(listed(column)))
+            return self._once((stream, value_name(value)), lambda: self._schema.numbers(value).add(column))
         return column.view(np.int64) if value_type(value) is float else column.astype(np.int64)
 
     def _rows(self, stream: str, path: KeyPath) -> Array:
@@ -101,14 +101,6 @@ class Batch:
         found = ordered.rows(ordered.newest(*ordered.locate(rows, ranks)))
         newer = (found >= 0) & (stated["at"][found] >= at)
         return np.where(newer, self._value(field.events.name, field, True)[found], numbers)
-
-
-def listed(column: Array) -> list[Any]:
-    """A column as Python values, with None for what is missing."""
-    values = column.tolist()
-    if column.dtype == np.float64:
-        return [None if value != value else value for value in values]  # noqa: PLR0124 (only NaN differs from itself)
-    return values  # type: ignore[no-any-return]
 
 
 def chunks(tables: Mapping[str, Table], size: int) -> Iterator[tuple[dict[str, Table], int]]:

@@ -177,12 +177,12 @@ class _Asked:
     def _entity(self, part: Part) -> Array:
         name = part.key.name
         if name in self._candidates:
-            return part.numbers.find(self._candidates[name].tolist())
+            return part.numbers.find(self._candidates[name])
         if name not in self._request:
             raise FeatureError(
                 f"the request names no {name!r}", hint=f"give {name!r} in the request or as a column of the candidates"
             )
-        return part.numbers.find([self._request[name]])
+        return part.numbers.find_one(self._request[name])
 
     def _attribute(self, key: Any, path: KeyPath) -> Array:
         group, lane = self._online._schema.attributes[value_name(key)]
