@@ -168,6 +168,14 @@ def test_a_snapshot_of_another_set_a_missing_and_a_damaged_one_are_refused(tmp_p
     assert online.offset == 6
 
 
+def test_no_candidates_give_no_rows() -> None:
+    features = FeatureSet(EVERYTHING)
+    online = OnlineFeatures(features, MemoryStore())
+    table = online.now(features.names, {"user": 1, "term": "a", "tab": "a"}, {"video": np.empty(0, np.int64)}, DAY)
+    assert len(table) == 0
+    assert all(len(column) == 0 for column in table.values())
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_large_folds_are_cut_without_a_trace(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     history, _ = build(draw(np.random.default_rng(3), 200, 1))
