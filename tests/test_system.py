@@ -84,6 +84,12 @@ def test_two_streams_of_one_name_are_refused(video: System) -> None:
     assert "two different streams are called 'watch'" in problems(video, features=features)
 
 
+def test_two_features_of_one_name_are_refused(video: System) -> None:
+    hidden = next(iter(video.pipeline.features)).name
+    features = FeatureSet(*video.features, count(video.spine, by=video.spine.keys[0], over="9d").named(hidden))
+    assert f"two different features are called {hidden!r}" in problems(video, features=features)
+
+
 def test_systems_are_loaded_by_name_or_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose one of: movies, video"):
         load_system("vidoe")

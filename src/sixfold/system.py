@@ -14,6 +14,7 @@ from sixfold.data.events import Events
 from sixfold.data.expr import Expr
 from sixfold.data.labels import Label
 from sixfold.evaluate.plan import Plan
+from sixfold.features.definitions import Feature
 from sixfold.features.featureset import FeatureSet, needs
 from sixfold.frame import Problem
 from sixfold.models.contract import Ranker, Retriever
@@ -88,7 +89,10 @@ class System:
     def _feature_problems(self) -> Iterator[str]:
         task = self.problem.task
         known = (task.per, task.item)
+        named: dict[str, Feature] = {}
         for feature in (*self.features, *self.pipeline.features):
+            if named.setdefault(feature.name, feature).spec() != feature.spec():
+                yield f"two different features are called {feature.name!r}: give one another name with .named()"
             for entity in needs(feature):
                 if entity not in known:
                     yield (

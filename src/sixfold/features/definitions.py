@@ -158,10 +158,12 @@ def _keys(by: Key | tuple[Key, ...]) -> tuple[Key, ...]:
 def _aggregates(kind: Kind, stream: Events, value: Expr | None, what: str, options: dict[str, Any]) -> Any:
     by, over = _keys(options.pop("by")), options.pop("over")
     check_key(stream, by)
-    check_where(stream, options.get("where"))
+    where = options.get("where")
+    check_where(stream, where)
     if isinstance(value, Field) and value.kind is str:
         raise DefinitionError([f"{kind} over {value!r}: the field is text; aggregate a number or a boolean"])
-    base = "_".join(part for part in (kind, stream.name, what, "by", *(key.name for key in by)) if part)
+    where_part = f"if_{_what(where)}" if where is not None else ""
+    base = "_".join(part for part in (kind, stream.name, what, where_part, "by", *(key.name for key in by)) if part)
     windows = (over,) if isinstance(over, str) else tuple(over)
     made = tuple(
         Aggregate(f"{base}_{w}", kind, stream, value, by, None if w == "lifetime" else duration(w), **options)

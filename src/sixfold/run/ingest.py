@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sixfold._core.errors import InputError
 from sixfold.data.ingest import Ingest
 from sixfold.data.source import Source
 from sixfold.engines.sqlite.log import SqliteLog
@@ -32,13 +33,13 @@ class Ingested:
 
 def open_source(data: str, *, data_home: Path | None, seed: int) -> Source:
     """The source called `data`, or in the folder `data`; InputError if there is none, DataError if it is damaged."""
-    if data == "shorts":
-        from sixfold.worlds.shorts import Shorts
-
-        return Shorts(seed=seed)
     from sixfold import datasets
+    from sixfold.worlds.shorts import SHORTS, Shorts
 
-    return datasets.open_source(data, home=data_home)
+    if data not in (*SHORTS, *datasets.NAMES) and not Path(data).is_dir():
+        known = ", ".join((*SHORTS, *datasets.NAMES))
+        raise InputError(f"{data!r} is neither known data nor a folder", hint=f"use {known}, or a data set's folder")
+    return Shorts(SHORTS[data], seed) if data in SHORTS else datasets.open_source(data, home=data_home)
 
 
 def make_ingest(system: System, log: SqliteLog, quarantine: SqliteQuarantine) -> Ingest:

@@ -16,13 +16,14 @@ from sixfold.worlds.audience import TABS, TOPICS, Audience, Outlook, Population
 from sixfold.worlds.delivery import Delivery
 from sixfold.worlds.traffic import TAB_CHANCES, impressions, outcomes, viewing
 
-__all__ = ["Shorts", "ShortsConfig", "Visitor"]
+__all__ = ["SHORTS", "Shorts", "ShortsConfig", "Visitor"]
 
 
 @dataclass(frozen=True, slots=True)
 class ShortsConfig:
     """The size of the world and how well its events are delivered; `end` is a local midnight in UTC."""
 
+    name: str = "shorts"
     users: int = 3_000
     videos: int = 2_000
     days: int = 14
@@ -34,6 +35,13 @@ class ShortsConfig:
         sizes = {"users": self.users, "videos": self.videos, "days": self.days, "requests": self.requests}
         if wrong := [f"{name} is {n}" for name, n in sizes.items() if n < 1]:
             raise InputError(f"a world needs at least one of everything; {', '.join(wrong)}")
+
+
+SHORTS = {
+    "shorts": ShortsConfig(),
+    "shorts-tiny": ShortsConfig("shorts-tiny", users=400, videos=300, requests=3_600),
+}
+"""The sizes that come with Sixfold: the full one, and one that everything can be tried on in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,8 @@ class Shorts:
 
     @property
     def name(self) -> str:
-        """`shorts`."""
-        return "shorts"
+        """The name of the config."""
+        return self.config.name
 
     @property
     def utc_offset_s(self) -> int:
