@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from sixfold._core.errors import InputError, ReleaseError, SixfoldError
+from sixfold._core.errors import InputError, ReleaseError, ServiceError, SixfoldError
 from sixfold.models.contract import Progress as Tell
 from sixfold.run.home import Home, current_home, open_home, write_json
 from sixfold.system import System, load_system, system_names
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 HomeOption = Annotated[Path, typer.Option("--home", help="Folder where all state lies.", envvar="SIXFOLD_HOME")]
@@ -113,50 +113,52 @@ def run(
     from sixfold.run import release as releases
     from sixfold.run import train as training
     from sixfold.run.prepare import prepare
-    from sixfold.run.show import render
+    from sixfold.run.show import in_short
     from sixfold.run.visitors import visitors_of
 
     definition = load_system(system)
-    step(1, "frame", render(definition))
+    out.print(f"[bold]{definition.name}[/]: {definition.problem.goal}", highlight=False)
     source = ingestion.open_source(data or definition.data, data_home=data_home, seed=seed)
     place = open_home(home, definition.name, source.name)
     place.remember(definition=system)
     with progress_bar() as tell:
         ingested = ingestion.ingest(place, definition, source, progress=tell)
-    step(2, "data", render(ingested))
+    step("data", in_short(ingested))
     with progress_bar() as tell:
         prepared = prepare(place, definition, progress=tell)
         trained = training.train(place, definition, seed=seed, prepared=prepared, progress=tell)
-    step(3, "features and models", render(trained))
+    step("models", in_short(trained))
     with progress_bar() as tell:
         judged = evaluation.evaluate(place, definition, seed=seed, prepared=prepared, progress=tell)
-    step(4, "evaluate", render(judged))
+    step("evaluate", in_short(judged))
     try:
         released = releases.release(place, definition)
     except ReleaseError:
         publish(place, definition, prepared, judged)
         raise
-    step(5, "release", render(released))
+    step("release", in_short(released))
     with progress_bar() as tell, traffic.running_service(place, home) as url:
         visitors = visitors_of(place, definition, source, LIVE_REQUESTS, seed=seed)
         live = traffic.drive(url, visitors, progress=tell)
     live = traffic.with_stages(place, live)
-    step(6, "serve", render(live))
+    step("serve", in_short(live))
+    if live.failed:
+        raise ServiceError(f"{live.failed} live requests failed", hint=f"read {place.folder / 'service.log'}")
     publish(place, definition, prepared, judged, live=live, json_file=json)
     if keep_serving:
         run_service(place, definition, HOST, port)
 
 
-def step(number: int, name: str, shown: Any) -> None:
-    """One phase of `run`, under its heading."""
-    out.rule(f"[bold]{number} · {name}", align="left", style="dim")
-    out.print(shown)
+def step(name: str, what: str) -> None:
+    """One step of `run`, done."""
+    out.print(f"[dim]{name:>9}[/]  {what}", highlight=False)
 
 
 def publish(
     place: Home, definition: System, prepared: Any, judged: Any, *, live: Any = None, json_file: Path | None = None
 ) -> None:
     """Write the report of a home, as a page and for machines, and say where it is and what to try."""
+    from sixfold.evaluate.console_report import render_console
     from sixfold.evaluate.html_report import render_html
     from sixfold.evaluate.report import to_json
     from sixfold.run.report import make_report
@@ -166,10 +168,8 @@ def publish(
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(to_json(report), encoding="utf-8")
-    out.rule(f"[bold]{report.verdict}", align="left", style="dim")
-    out.print(f"report: {place.report}", soft_wrap=True)
-    for command in report.next:
-        out.print(f"  [bold]{command.command}[/]  {command.what}", soft_wrap=True, highlight=False)
+    out.print(render_console(report))
+    out.print(f"the same with pictures: {place.report}", soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -225,13 +225,11 @@ def evaluate(
     """Judge the candidate on the test range, beside its baselines, and write the report."""
     from sixfold.run import evaluate as evaluation
     from sixfold.run.prepare import prepare
-    from sixfold.run.show import render
 
     place, definition = reopen(home, system, data)
     with progress_bar() as tell:
         prepared = prepare(place, definition, progress=tell)
         judged = evaluation.evaluate(place, definition, seed=seed, prepared=prepared, progress=tell)
-    out.print(render(judged))
     publish(place, definition, prepared, judged, json_file=json)
 
 

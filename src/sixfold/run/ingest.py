@@ -2,10 +2,12 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sixfold._core.errors import InputError
+from sixfold._core.table import Table
 from sixfold.data.ingest import Ingest
 from sixfold.data.source import Source
 from sixfold.engines.sqlite.log import SqliteLog
@@ -60,7 +62,7 @@ def ingest(home: Home, system: System, source: Source, *, progress: Progress = s
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         gate = make_ingest(system, log, quarantine)
         for chunk in source.chunks():
-            report = gate.chunk(chunk, now=log.end()[1])
+            report = gate.chunk(_declared(system, chunk), now=log.end()[1])
             accepted.update(report.accepted)
             duplicates += report.duplicates
             progress(f"reading {source.name} into the log: {accepted.total():,} events", 0.5)
@@ -73,6 +75,12 @@ def ingest(home: Home, system: System, source: Source, *, progress: Progress = s
     )
     home.remember(ingested={key: getattr(result, key) for key in Ingested.__slots__ if key != "resumed"})
     return result
+
+
+def _declared(system: System, chunk: Mapping[str, Table]) -> dict[str, Table]:
+    """The streams and columns of a source that the system declares; InputError if a declared column is not there."""
+    columns = {stream.name: ["id", "at", "arrived", *stream.columns] for stream in system.streams}
+    return {name: table.select(columns[name]) for name, table in chunk.items() if name in columns}
 
 
 def reingest(home: Home, system: System) -> Ingested:

@@ -84,15 +84,23 @@ def running_service(home: Home, root: Path, *, host: str = "127.0.0.1", port: in
 
 def _await_ready(process: subprocess.Popen[bytes], state: Path, said: Path) -> str:
     deadline = time.monotonic() + _START_S
+    problems: list[str] = []
     while time.monotonic() < deadline:
         if process.poll() is not None:
             words = said.read_text().strip() or "it said nothing"
             raise ServiceError(f"the service ended with code {process.returncode}: {words}")
         facts = read_json(state)
         if facts.get("pid") == process.pid:
-            return str(facts["url"])
+            url = str(facts["url"])
+            readiness = httpx.get(f"{url}/readyz", timeout=30, trust_env=False).json()
+            problems = readiness["problems"]
+            if readiness["ready"]:
+                return url
+            if problems:
+                break
         time.sleep(0.05)
-    raise ServiceError(f"the service was not ready within {_START_S} s", hint=f"read {said}")
+    why = "; ".join(problems) or f"nothing happened for {_START_S} s"
+    raise ServiceError(f"the service does not become ready: {why}", hint=f"read {said}")
 
 
 def drive(url: str, visitors: Visitors, *, concurrency: int = 8, progress: Progress = silent) -> LiveResult:

@@ -18,7 +18,7 @@ from sixfold.run.release import Released
 from sixfold.run.train import Trained
 from sixfold.system import System
 
-__all__ = ["render"]
+__all__ = ["in_short", "render"]
 
 
 def grid(*columns: str, title: str = "") -> Grid:
@@ -104,28 +104,6 @@ def _(result: Trained) -> RenderableType:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in result.weights.items())
     head = Text(f"{rows} impressions; {result.satisfied:,} satisfied in training")
     return Group(head, table, Text(f"weights of the sources: {weights}"))
-
-
-@render.register
-def _(result: Evaluated) -> RenderableType:
-    first = result.retrieval[0]
-    table = grid("retrieval (seen items excluded)", *first.metrics)
-    for method in result.retrieval:
-        table.add_row(method.name, *(str(method.metrics[name]) for name in first.metrics))
-    parts: list[RenderableType] = [table]
-    for head in result.ranking.heads:
-        names = tuple(next(iter(head.models.values())))
-        rows = grid(f"ranking: {head.head}", *names)
-        for model, metrics in head.models.items():
-            rows.add_row(model, *(str(metrics[name]) for name in names))
-        parts.append(rows)
-    gates = grid("gate", "")
-    gates.columns[1].justify = "left"
-    for gate in result.gates:
-        gates.add_row(
-            Text("pass" if gate.passed else "REFUSED", style="green" if gate.passed else "bold red"), gate.why
-        )
-    return Group(*parts, gates)
 
 
 @render.register
@@ -219,3 +197,43 @@ def _(result: LogView) -> RenderableType:
         )
     parts: list[RenderableType] = [Text(f"{result.events:,} events"), counts]
     return Group(*parts, *([reasons] if result.quarantined else [Text("nothing in quarantine")]), tail)
+
+
+@singledispatch
+def in_short(result: Any) -> str:
+    """One line for a step of `sixfold run`; the report at its end says the rest."""
+    return str(result)
+
+
+@in_short.register
+def _(result: Ingested) -> str:
+    how = "were there already" if result.resumed else f"in {result.seconds:.1f} s"
+    return f"{result.accepted:,} events of {result.source} {how}; {result.quarantined:,} rows in quarantine"
+
+
+@in_short.register
+def _(result: Trained) -> str:
+    if result.reused:
+        return "nothing has changed since the last training: its models stand"
+    models = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items())
+    return f"{sum(result.impressions.values()):,} impressions; {models}"
+
+
+@in_short.register
+def _(result: Evaluated) -> str:
+    failed = [gate.why for gate in result.gates if not gate.passed]
+    return " ".join(failed) or f"all {len(result.gates)} gates passed, in {result.seconds:.0f} s"
+
+
+@in_short.register
+def _(result: Released) -> str:
+    verb = {"unchanged": "serves already", "promote": "serves now", "rollback": "serves again"}[result.action]
+    return f"release {result.release} {verb}"
+
+
+@in_short.register
+def _(result: LiveResult) -> str:
+    return (
+        f"{result.decisions} live decisions, {result.failed} failed, {result.events:,} events back; "
+        f"p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms at {result.concurrency} at a time"
+    )
