@@ -102,7 +102,7 @@ class Interned:
         """Replace everything by the values of the numbers 1, 2, 3, …"""
         self.__init__(self.kind)  # type: ignore[misc]
         self._values = list(values)
-        self._numbers |= {value: i for i, value in enumerate(self._values, 1)}
+        self._numbers.update(zip(self._values, range(1, len(self)), strict=True))
 
 
 class Joined(Interned):
