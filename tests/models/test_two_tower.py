@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from sixfold.models.two_tower import FittedTwoTower, TwoTower
 from sixfold.models.two_tower_network import Attributes, Shape, build, sampled_softmax
 from sixfold.testing.model_kit import check_retriever, example_interactions
 
-SMALL = TwoTower(dim=16, hidden=16, history=8, batch=128)
+SMALL = TwoTower(dim=16, hidden=16, history=8, passes=15, batch=128, learning_rate=0.01)
 
 
 def test_keeps_the_contract() -> None:
@@ -103,7 +104,7 @@ def test_an_item_nobody_consumed_is_found_by_its_attributes() -> None:
 def test_a_large_catalogue_goes_through_the_inverted_index(tmp_path: Path) -> None:
     data = example_interactions(300)
     exact = SMALL.fit(data, seed=1)
-    fitted = TwoTower(dim=16, hidden=16, history=8, batch=128, exact_below=10).fit(data, seed=1)
+    fitted = replace(SMALL, exact_below=10).fit(data, seed=1)
     fitted.save(tmp_path)
     assert (tmp_path / "index.faiss").is_file()
     found, expected = (model.retrieve(data.histories[5], 10)[0].tolist() for model in (load_retriever(tmp_path), exact))

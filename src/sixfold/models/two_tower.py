@@ -44,10 +44,10 @@ class TwoTower:
     hidden: int = 128
     history: int = 50
     categorical: tuple[str, ...] = ()
-    steps: int = 2_500
-    passes: int = 15
+    steps: int = 2_900
+    passes: int = 5
     batch: int = 1_024
-    learning_rate: float = 0.01
+    learning_rate: float = 0.006
     temperature: float = 0.07
     logq: bool = True
     max_events: int = 1_000_000
