@@ -8,7 +8,8 @@ place, so that the exported graph is complete.
 import io
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,10 @@ import numpy as np
 from sixfold._core.table import Array
 from sixfold.models.contract import Progress
 
-__all__ = ["Batch", "Shape", "Target", "to_onnx", "train"]
+__all__ = ["Batch", "Shape", "Target", "build", "one_thread", "placement", "to_onnx", "train"]
+
+LOOKS = 4
+"""How many times an epoch the watched rows are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class Batch:
     targets: Array
     weights: Array
 
+    def __add__(self, other: "Batch") -> "Batch":
+        """The rows of both."""
+        names = ("numbers", "codes", "targets", "weights")
+        return Batch(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -77,6 +86,24 @@ class Schedule:
     batch_rows: int
     learning_rate: float
     weight_decay: float
+
+
+@contextmanager
+def one_thread(seed: int) -> Iterator[None]:
+    """Torch on one thread and seeded, so that equal inputs give equal bytes whatever else the process does.
+
+    Nothing is lost: at these sizes two threads on a busy machine are several times slower than one.
+    """
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def placement(numbers: Array) -> dict[str, Array]:
@@ -145,29 +172,36 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
 
 
 def train(
-    network: Any, rows: Batch, check: Batch, targets: tuple[Target, ...], schedule: Schedule, *, progress: Progress
-) -> float:
-    """Teach `network` on `rows` until `check` stops improving, four looks an epoch; the best weights stay in it.
+    network: Any,
+    rows: Batch,
+    targets: tuple[Target, ...],
+    schedule: Schedule,
+    *,
+    until: Batch | int,
+    progress: Progress,
+) -> int:
+    """Teach `network` on `rows` and return how many looks (quarters of an epoch) its weights have learnt for.
 
-    What is watched is the normalised entropy of all heads together: the loss over that of the base rates. The network
-    that is watched, and kept, is the running mean of the one that learns (Polyak averaging). Returns the best loss.
+    `until` is either the rows to watch, and the weights of the best look stay, or the number of looks to take. What is
+    watched is the normalised entropy of all heads together: the loss over that of the base rates. The weights that are
+    watched, and stay, are a running mean of those that learn (Polyak averaging), with a half-life of half an epoch.
     """
     import torch
 
     learning = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     numbers, codes, wanted, weights = (torch.from_numpy(part) for part in _parts(rows))
-    base = sum(target.base for target in targets)
-    n, looks = len(numbers), 4
-    n_steps = max(looks, math.ceil(n / schedule.batch_rows))
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5 ** (2 * looks / n_steps))
-    )
-    best, kept, stale = math.inf, None, 0
-    for epoch in range(schedule.epochs):
-        order = torch.randperm(n)
-        for step in range(n_steps):
-            pick = order[step * n // n_steps : (step + 1) * n // n_steps]
+    n_steps = max(1, math.ceil(len(numbers) / (LOOKS * schedule.batch_rows)))
+    mean_of = torch.optim.swa_utils.get_ema_multi_avg_fn(0.5 ** (2 / (LOOKS * n_steps)))
+    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=mean_of)
+    best, kept, best_look = math.inf, None, 0
+    n_looks = until if isinstance(until, int) else schedule.epochs * LOOKS
+    order = torch.randperm(len(numbers))
+    for look in range(n_looks):
+        if look % LOOKS == 0:
+            order = torch.randperm(len(numbers))
+        part = order[look % LOOKS :: LOOKS]
+        for pick in torch.tensor_split(part, n_steps):
             network.train()
             loss = _losses(network(numbers[pick], codes[pick]), wanted[pick], weights[pick], targets).sum()
             optimiser.zero_grad()
@@ -175,18 +209,15 @@ def train(
             torch.nn.utils.clip_grad_norm_(learning, 5.0)
             optimiser.step()
             averaged.update_parameters(network)
-            if (step + 1) * looks // n_steps == step * looks // n_steps:
-                continue
-            found = evaluate(averaged.module, check, targets) / base
-            progress("training the ranker", (epoch + (step + 1) / n_steps) / schedule.epochs)
-            best, kept, stale = (found, _copy(averaged.module), 0) if found < best else (best, kept, stale + 1)
-            if stale >= schedule.patience:
-                break
-        if stale >= schedule.patience:
+        progress("training the ranker", (look + 1) / n_looks)
+        found = -look if isinstance(until, int) else evaluate(averaged.module, until, targets)
+        if found < best:
+            best, kept, best_look = found, _copy(averaged.module), look + 1
+        elif look + 1 - best_look >= schedule.patience:
             break
     if kept is not None:
         network.load_state_dict(kept)
-    return best
+    return best_look
 
 
 def evaluate(network: Any, check: Batch, targets: tuple[Target, ...]) -> float:
