@@ -296,9 +296,12 @@ def attribute(value: Field) -> Recent:
     return last(value, by=value.events.keys).named(value.name)
 
 
-def age(stream: Events) -> Age:
-    """Seconds since the newest event of the stream about the entity, such as the age of a video."""
-    return Age(f"age_{stream.name}", stream, stream.keys)
+def age(stream: Events, *, by: By | None = None) -> Age:
+    """Seconds since the newest event of the stream per key; without `by` per its own entity: a video's age."""
+    keys = stream.keys if by is None else _keys(by)
+    check_key(stream, keys)
+    name = f"age_{stream.name}" if by is None else "_".join(("age", stream.name, "by", *(key.name for key in keys)))
+    return Age(name, stream, keys)
 
 
 def request(name: str, kind: type = float) -> Request:

@@ -4,7 +4,7 @@ from functools import partial
 
 from sixfold.data import Contract, Events, Label, TimeSplit
 from sixfold.evaluate import Plan
-from sixfold.features import FeatureSet, age, attribute, count, mean, rate, request, sequence
+from sixfold.features import FeatureSet, age, attribute, count, last, mean, rate, request, sequence
 from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
 from sixfold.models import EASE, DeepRanker, ItemToItem, Popularity, TwoTower
 from sixfold.serve import Blend, Cap, Fresh, Pipeline, Popular, Retrieve, Score, Seen, TopK
@@ -41,34 +41,49 @@ problem = Problem(
     privacy=("user ids and coarse segments only; kept to recommend, erased on request",),
 )
 
+hits = ((watch.long, (2, 6)), (watch.clicked, (3, 6)))
 features = FeatureSet(
-    *(rate(watch.long, by=key, over=("1d", "7d"), prior=(2, 8)) for key in (video, user, meta.topic)),
-    rate(watch.long, by=(user, meta.topic), over=("1d", "7d"), prior=(2, 8)),
-    *(rate(watch.clicked, by=key, over=("1d", "7d"), prior=(2, 5)) for key in (video, user)),
-    *(mean(watch.watched_ms, by=key, over="7d") for key in (video, user)),
-    *(count(shown, by=key, over=("1h", "1d", "7d")) for key in (user, video)),
+    [rate(hit, by=key, over=("1d", "7d", "lifetime"), prior=prior) for hit, prior in hits for key in (video, user)],
+    [rate(hit, by=meta.author, over="lifetime", prior=prior) for hit, prior in hits],
+    [rate(hit, by=(user, field), over="lifetime", prior=prior) for hit, prior in hits
+     for field in (meta.topic, meta.author, meta.kind, meta.upload, meta.music_type)],
+    [mean(value, by=video, over="7d") for value in (watch.share, watch.watched_ms)],
+    [mean(value, by=user, over=("1h", "7d")) for value in (watch.share, watch.watched_ms)],
+    [last(value, by=user) for value in (watch.share, watch.watched_ms)],
+    [count(watch, by=(user, field), over="lifetime") for field in (meta.topic, meta.kind)],
+    count(watch, by=user, over=("1h", "1d", "7d")), count(watch, by=video, over="7d"),
+    age(watch, by=user), age(watch, by=(user, video)),
     [attribute(getattr(person, name)) for name in person.fields],
     [attribute(getattr(meta, name)) for name in meta.fields],
-    age(meta),
     request("tab", str),
-)
+)  # fmt: skip
 
 heads = (long_view, clicked, liked, watched)
 recent = sequence(watch, by=user, of=video, last=50)
 loved = sequence(watch, by=user, of=video, last=50, where=watch.long).named("loved")
-ranker = DeepRanker(heads=heads, categorical=("author", "music"), epochs=2, batch_rows=2048)
+ranker = DeepRanker(heads=heads, categorical=("author", "music", "music_type", *segments))
 
 system = System(
-    "video", problem=problem, spine=shown, labels=heads, features=features, contracts=contracts, data="shorts",
+    "video",
+    problem=problem,
+    spine=shown,
+    labels=heads,
+    features=features,
+    contracts=contracts,
+    data="shorts",
     plan=Plan(
-        split=TimeSplit(train="11d", validate="1d", test="2d", gap="1h"), satisfied=long_view,
-        beat=(Popularity("popularity", "3d"), ItemToItem()), slices=(shown.tab,),
+        split=TimeSplit(train="11d", validate="1d", test="2d", gap="1h"),
+        satisfied=long_view,
+        beat=(Popularity("popularity", "3d"), ItemToItem()),
+        slices=(shown.tab,),
     ),
     pipeline=Pipeline(
         sources=(
-            Retrieve(TwoTower(), 500, history=recent), Retrieve(EASE(), 500, history=recent),
+            Retrieve(TwoTower(categorical=("author", "music")), 500, history=recent),
+            Retrieve(EASE(), 500, history=recent),
             Retrieve(EASE("ease_loved"), 500, history=loved),
-            Popular(count(watch, by=video, over="3d", where=watch.long), 500), Fresh(meta, 30),
+            Popular(count(watch, by=video, over="3d", where=watch.long), 500),
+            Fresh(meta, 30),
         ),
         blend=Blend(keep=500),
         filters=(Seen(shown, last=500),),
