@@ -62,7 +62,7 @@ def reopen(home: Path, system: str | None, data: str | None) -> tuple[Home, Syst
     definition = load_system(system) if system else None
     place = current_home(home, definition.name if definition else None, Path(data).name if data else None)
     if definition is None:
-        definition = load_system(place.facts().get("definition", place.system))
+        definition = load_system(place.definition)
     return place, definition
 
 

@@ -57,6 +57,11 @@ class Home:
         """What is known about the source: its local time, how far it was ingested, whether it is history or live."""
         return read_json(self.folder / "home.json")
 
+    @property
+    def definition(self) -> str:
+        """How the system was named when the home was filled: by its name, or by the path of its file."""
+        return str(self.facts().get("definition", self.system))
+
     def remember(self, **facts: Any) -> None:
         """Add to the facts."""
         write_json(self.folder / "home.json", {**self.facts(), **facts})

@@ -65,7 +65,7 @@ def running_service(home: Home, root: Path, *, host: str = "127.0.0.1", port: in
     """
     state = home.folder / "service.json"
     state.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "sixfold", "serve", "--home", str(root), "--system", home.system]
+    command = [sys.executable, "-m", "sixfold", "serve", "--home", str(root), "--system", home.definition]
     command += ["--data", home.source, "--host", host, "--port", str(port)]
     with (home.folder / "service.log").open("w+") as said:
         process = subprocess.Popen(  # noqa: S603 (our own interpreter, a list of arguments)

@@ -89,7 +89,7 @@ def make_report(
 
 def next_commands(home: Home) -> tuple[Command, ...]:
     """Three things to try now."""
-    chosen = f"--system {home.system} --data {home.source}"
+    chosen = f"--system {home.definition} --data {home.source}"
     return (
         Command(f"sixfold serve {chosen}", "the service, at http://127.0.0.1:8600/docs"),
         Command(f"sixfold decide --user 7 {chosen}", "one decision, logged, with its reasons"),
