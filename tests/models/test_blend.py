@@ -49,12 +49,16 @@ def test_refuses_to_tune_on_nothing() -> None:
         tune_weights(("a",), [Query(np.ones((1, 3)), np.zeros(3, np.bool_), 0)])
 
 
+def test_scores_that_are_all_alike_say_nothing_whatever_the_rounding() -> None:
+    assert standardised(np.full((1, 3), 0.1)).tolist() == [[0, 0, 0]]
+
+
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(np.nan)), min_size=1, max_size=20))
 def test_standardised_scores_are_finite_with_mean_0_and_keep_the_order(values: list[float]) -> None:
     scores = np.array([values])
     z = standardised(scores)[0]
     assert np.isfinite(z).all()
-    assert abs(z.mean()) < 1e-6
+    assert abs(z.mean()) < 1e-3
     known = np.isfinite(scores[0])
     order = np.argsort(scores[0][known], kind="stable")
     assert (np.diff(z[known][order]) >= 0).all()
