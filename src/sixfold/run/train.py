@@ -89,7 +89,7 @@ class _Training:
         self.content, self.baselines = work / "content", work / "baselines"
         self.seconds: dict[str, float] = {}
         self._progress = progress
-        self._interactions: dict[str, Interactions] = {}
+        self._interactions: tuple[str, Interactions] | None = None
 
     @contextmanager
     def _timed(self, what: str, share: float) -> Iterator[Progress]:
@@ -153,13 +153,16 @@ class _Training:
 
     def _data(self, consumed: Recent, upto: int) -> Interactions:
         key = fingerprint(consumed.spec(), upto)
-        if key not in self._interactions:
+        if self._interactions is None or self._interactions[0] != key:
+            # One at a time: histories of a million consumptions are half a gigabyte.
+            self._interactions = None
             task, history = self.system.problem.task, self.prepared.history
             items = catalog(self.system.features, history, item=task.item, at=upto)
-            self._interactions[key] = build_interactions(
+            made = build_interactions(
                 self.system.plan.satisfied, consumed, history, item=task.item, per=task.per, upto=upto, items=items
             )
-        return self._interactions[key]
+            self._interactions = key, made
+        return self._interactions[1]
 
 
 def _save(model: FittedRanker | FittedRetriever, folder: Path) -> None:
