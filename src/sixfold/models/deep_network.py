@@ -27,8 +27,9 @@ LOOKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of the network."""
+    """The sizes of the network; its `members` differ by their first weights alone, and their logits are averaged."""
 
+    members: int
     embedding: int
     cross_layers: int
     cross_rank: int
@@ -120,7 +121,7 @@ def placement(numbers: Array) -> dict[str, Array]:
 
 
 def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targets: tuple[Target, ...]) -> Any:
-    """The untrained network; its forward pass gives the logits, its `outputs` what the heads predict."""
+    """The untrained network; its forward pass gives each member's logits, `outputs` what the heads predict."""
     import torch
     from torch import Tensor, nn
 
@@ -168,7 +169,18 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
             ]
             return torch.stack(columns, 1)
 
-    return Network()
+    class Ensemble(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.members = nn.ModuleList(Network() for _ in range(shape.members))
+
+        def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+            return torch.stack([member(numbers, codes) for member in self.members])
+
+        def outputs(self, numbers: Tensor, codes: Tensor) -> Tensor:
+            return self.members[0].outputs(self(numbers, codes).mean(0))
+
+    return Ensemble()
 
 
 def train(
@@ -203,10 +215,11 @@ def train(
         part = order[look % LOOKS :: LOOKS]
         for pick in torch.tensor_split(part, n_steps):
             network.train()
-            loss = _losses(network(numbers[pick], codes[pick]), wanted[pick], weights[pick], targets).sum()
+            members = network(numbers[pick], codes[pick])
+            loss = sum(_losses(logits, wanted[pick], weights[pick], targets).sum() for logits in members)
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(learning, 5.0)
+            torch.nn.utils.clip_grad_norm_(learning, 5.0 * len(members) ** 0.5)
             optimiser.step()
             averaged.update_parameters(network)
         progress("training the ranker", (look + 1) / n_looks)
@@ -227,7 +240,7 @@ def evaluate(network: Any, check: Batch, targets: tuple[Target, ...]) -> float:
     network.eval()
     with torch.no_grad():
         numbers, codes, wanted, weights = (torch.from_numpy(part) for part in _parts(check))
-        return float(_losses(network(numbers, codes), wanted, weights, targets).sum())
+        return float(_losses(network(numbers, codes).mean(0), wanted, weights, targets).sum())
 
 
 def _parts(batch: Batch) -> tuple[Array, ...]:
@@ -262,7 +275,7 @@ def to_onnx(network: Any, n_numeric: int, n_categorical: int) -> bytes:
             self.network = network
 
         def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-            return self.network.outputs(self.network(numbers, codes))
+            return self.network.outputs(numbers, codes)
 
     network.eval()
     example = (torch.zeros(2, n_numeric), torch.zeros(2, n_categorical, dtype=torch.int64))

@@ -25,15 +25,18 @@ class DeepRanker:
 
     `categorical` names numeric features whose values are only names, such as an author's number; text always is.
     Amounts (labels that are not binary) are learnt as logarithms and always corrected to add up on the validation
-    rows; `calibrate` does the same for probabilities. `refit` learns once more from the training and the
-    validation rows together, for as long as was best before: the newest day was worth .0007 of AUC on real logs.
+    rows. `calibrate` does the same for probabilities. Log loss has them calibrated already, and a single validation
+    day that is unlike the next ones spoils that: turn it on where validation has several days. `refit` learns once more
+    from the training and the validation rows together, for as long as was best before: the newest day was worth .0007
+    of AUC on real logs.
     """
 
     heads: tuple[Outcome, ...]
     categorical: tuple[str, ...] = ()
     name: str = "ranker"
-    calibrate: bool = True
+    calibrate: bool = False
     refit: bool = True
+    members: int = 1
     embedding: int = 4
     cross_layers: int = 2
     cross_rank: int = 32
@@ -60,7 +63,9 @@ class DeepRanker:
             for head in heads
         )
         rows, check = (_batch(encoder, part, targets) for part in (train, validate))
-        shape = network.Shape(self.embedding, self.cross_layers, self.cross_rank, self.hidden, self.dropout)
+        shape = network.Shape(
+            self.members, self.embedding, self.cross_layers, self.cross_rank, self.hidden, self.dropout
+        )
         schedule = network.Schedule(self.epochs, self.patience, self.batch_rows, self.learning_rate, self.weight_decay)
         place = network.placement(rows.numbers)
         with network.one_thread(seed):
