@@ -28,13 +28,13 @@ class TreeRanker:
 
     Categories enter as numbers, the most frequent first: with rates by category among the features, that costs nothing
     in quality, and it keeps prediction fast. Amounts are learnt as logarithms and always corrected to add up on the
-    validation rows; `calibrate` does the same for probabilities.
+    validation rows; `calibrate` does the same for probabilities, for validation splits of several days (see DeepRanker).
     """
 
     heads: tuple[Outcome, ...]
     categorical: tuple[str, ...] = ()
     name: str = "trees"
-    calibrate: bool = True
+    calibrate: bool = False
     depth: int = 6
     learning_rate: float = 0.08
     max_trees: int = 1_500
