@@ -28,7 +28,7 @@ class TreeRanker:
 
     Categories enter as numbers, the most frequent first: with rates by category among the features, that costs nothing
     in quality, and it keeps prediction fast. Amounts are learnt as logarithms and always corrected to add up on the
-    validation rows; `calibrate` does the same for probabilities, for validation splits of several days (see DeepRanker).
+    validation rows; `calibrate` does the same for probabilities, where validation has several days.
     """
 
     heads: tuple[Outcome, ...]
