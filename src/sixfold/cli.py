@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from sixfold import __version__
 from sixfold._core.errors import InputError, ReleaseError, ServiceError, SixfoldError
 from sixfold.models.contract import Progress as Tell
 from sixfold.run.home import Home, current_home, open_home, write_json
@@ -77,6 +78,20 @@ def progress_bar() -> Iterator[Tell]:
             bar.update(task, description=what, completed=share)
 
         yield tell
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        out.print(f"sixfold {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Runs a decision system from a declared goal to a monitored, replayable service, out of one event log."""
 
 
 @app.command()
@@ -270,15 +285,19 @@ def serve(
     host: HostOption = HOST,
     port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,
+    live: Annotated[bool, typer.Option("--live", help="Decide by the wall clock, not on from the log's end.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Serve decisions and take events until stopped."""
     place, definition = reopen(home, system, data)
-    run_service(place, definition, host, port, json_file=json)
+    run_service(place, definition, host, port, live=live, json_file=json)
 
 
-def run_service(place: Home, definition: System, host: str, port: int, *, json_file: Path | None = None) -> None:
+def run_service(
+    place: Home, definition: System, host: str, port: int, *, live: bool = False, json_file: Path | None = None
+) -> None:
     """Serve a home until Ctrl-C, and say where."""
+    from sixfold._core.times import system_clock
     from sixfold.run.serve import serve_home
 
     def ready(facts: dict[str, Any]) -> None:
@@ -288,7 +307,8 @@ def run_service(place: Home, definition: System, host: str, port: int, *, json_f
 
     with progress_bar() as tell:
         tell("folding the log into the state", 0.0)
-        serve_home(place, definition, host=host, port=port, ready=ready, progress=tell)
+        clock = system_clock if live else None
+        serve_home(place, definition, host=host, port=port, ready=ready, clock=clock, progress=tell)
 
 
 @app.command()

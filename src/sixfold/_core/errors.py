@@ -42,7 +42,7 @@ class SixfoldError(Exception):
     """
 
     def __init__(self, what: str, *, hint: str = "") -> None:
-        super().__init__(f"{what}. What to do: {hint}" if hint else what)
+        super().__init__(f"{what.rstrip('.')}. What to do: {hint}" if hint else what)
         self.what = what
         self.hint = hint
 

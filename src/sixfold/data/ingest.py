@@ -60,11 +60,16 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of many rows; `accepted` by stream, `reasons` counts the quarantined by (stream, reason)."""
+    """What became of many rows: accepted and repeated by stream, quarantined by (stream, reason)."""
 
     accepted: Mapping[str, int]
-    duplicates: int
+    repeated: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows were in the log already."""
+        return sum(self.repeated.values())
 
     @property
     def quarantined(self) -> int:
@@ -155,8 +160,8 @@ class Ingest:
             self._quarantine.put(rejects)
         appended = self._log.append(good, now=now)
         accepted = {stream: len(part.offsets) - part.duplicates for stream, part in appended.items()}
-        duplicates = sum(part.duplicates for part in appended.values())
-        return IngestReport(accepted, duplicates, Counter((refused.stream, refused.reason) for refused in rejects))
+        repeated = {stream: part.duplicates for stream, part in appended.items()}
+        return IngestReport(accepted, repeated, Counter((refused.stream, refused.reason) for refused in rejects))
 
     def reingest(self, *, now: int) -> IngestReport:
         """Try everything in quarantine again, once the cause is repaired; what fails again stays, with its new reason.
@@ -166,7 +171,8 @@ class Ingest:
         """
         accepted: Counter[str] = Counter()
         reasons: Counter[tuple[str, str]] = Counter()
-        duplicates, after = 0, ""
+        repeated: Counter[str] = Counter()
+        after = ""
         while rejects := self._quarantine.read(min(_REINGEST_ROWS, self._max_rows), after=after):
             after = rejects[-1].id
             rejects.sort(key=lambda refused: refused.stream)
@@ -183,9 +189,9 @@ class Ingest:
                 offsets = self._log.append({stream: prepared.table}, now=now)[stream].offsets
                 self._quarantine.take(waiting[row].id for row in prepared.places.tolist())
                 accepted[stream] += int((offsets >= 0).sum())
-                duplicates += int((offsets < 0).sum())
+                repeated[stream] += int((offsets < 0).sum())
                 reasons.update((stream, failed.reason) for failed in again.values())
-        return IngestReport(dict(accepted), duplicates, dict(reasons))
+        return IngestReport(dict(accepted), dict(repeated), dict(reasons))
 
     def _shape(self, stream: str) -> _Shape:
         try:

@@ -55,12 +55,12 @@ class Objective:
 class Limit:
     """A bound on a measured quantity that a release must keep: an upper bound, a lower bound, or both.
 
-    `metric` is a latency such as "p99_ms", "freshness", or the name of a metric of the evaluation plan,
-    such as "ece" or "recall@100". A bound may be written as a duration, which is kept in microseconds.
+    `metric` is the name of a measured quantity, such as "p99_ms", "ece" or "recall@k"; a system refuses what
+    nobody measures. A bound may be written as a duration, which is kept in microseconds.
 
     >>> Limit("freshness", at_most="1m").at_most
     60000000.0
-    >>> Limit("recall@100", at_least=0.2).broken_by(0.25)
+    >>> Limit("recall@k", at_least=0.2).broken_by(0.25)
     False
     """
 

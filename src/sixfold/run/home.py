@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.errors import InputError, SixfoldError
-from sixfold._core.times import Clock, clock_from, system_clock
+from sixfold._core.times import Clock, clock_from
 from sixfold.engines.sqlite.log import SqliteLog
 
 __all__ = ["Home", "current_home", "open_home", "write_json"]
@@ -67,8 +67,8 @@ class Home:
         write_json(self.folder / "home.json", {**self.facts(), **facts})
 
     def clock(self, last_arrival: int) -> Clock:
-        """The wall clock over live events; over recorded ones a clock that runs on from where the record stops."""
-        return clock_from(last_arrival + 1) if self.facts().get("recorded", True) else system_clock
+        """A clock that runs on from where the record stops: what is replayed is decided on as if it were then."""
+        return clock_from(last_arrival + 1)
 
 
 def open_home(root: Path, system: str, source: str) -> Home:
@@ -94,7 +94,7 @@ def current_home(root: Path, system: str | None = None, source: str | None = Non
         if (system is None or pair[0] == system) and (source is None or pair[1] == source)
     ]
     if not wanted:
-        what = f" of {system!r}" if system else ""
+        what = (f" of {system!r}" if system else "") + (f" over {source!r}" if source else "")
         raise InputError(
             f"there is no home{what} in {root}"
             + (f"; it has {', '.join('@'.join(p) for p in found)}" if found else ""),

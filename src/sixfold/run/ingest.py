@@ -29,6 +29,7 @@ class Ingested:
     quarantined: int
     by_stream: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     resumed: bool = False
 
@@ -56,23 +57,20 @@ def ingest(home: Home, system: System, source: Source, *, progress: Progress = s
     if done and facts.get("system") == system.name:
         return Ingested(**{**done, "resumed": True})
     began = time.perf_counter()
-    home.remember(source=source.name, system=system.name, utc_offset_s=source.utc_offset_s, recorded=True)
+    home.remember(source=source.name, system=system.name, utc_offset_s=source.utc_offset_s)
     accepted: Counter[str] = Counter()
-    duplicates = 0
+    repeated: Counter[str] = Counter()
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         gate = make_ingest(system, log, quarantine)
         for chunk in source.chunks():
             report = gate.chunk(_declared(system, chunk), now=log.end()[1])
             accepted.update(report.accepted)
-            duplicates += report.duplicates
+            repeated.update(report.repeated)
             progress(f"reading {source.name} into the log: {accepted.total():,} events", 0.5)
         progress("sealing the log into segments", 0.9)
         log.seal(log.end()[0])
         reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
-    seconds = time.perf_counter() - began
-    result = Ingested(
-        source.name, accepted.total(), duplicates, sum(reasons.values()), dict(accepted), reasons, seconds
-    )
+    result = _result(source.name, accepted, repeated, reasons, began)
     home.remember(ingested={key: getattr(result, key) for key in Ingested.__slots__ if key != "resumed"})
     return result
 
@@ -89,14 +87,19 @@ def reingest(home: Home, system: System) -> Ingested:
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         report = make_ingest(system, log, quarantine).reingest(now=home.clock(log.end()[1])())
         reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
-    accepted = dict(report.accepted)
-    quarantined = sum(reasons.values())
+    return _result("quarantine", report.accepted, report.repeated, reasons, began)
+
+
+def _result(
+    source: str, accepted: Mapping[str, int], repeated: Mapping[str, int], reasons: dict[str, int], began: float
+) -> Ingested:
     return Ingested(
-        "quarantine",
-        sum(accepted.values()),
-        report.duplicates,
-        quarantined,
-        accepted,
-        reasons,
-        time.perf_counter() - began,
+        source=source,
+        accepted=sum(accepted.values()),
+        duplicates=sum(repeated.values()),
+        quarantined=sum(reasons.values()),
+        by_stream=dict(accepted),
+        reasons=reasons,
+        repeated=dict(repeated),
+        seconds=time.perf_counter() - began,
     )

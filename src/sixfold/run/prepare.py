@@ -1,5 +1,6 @@
 """The views of the log that training and evaluation share: labelled ranges, targets, and the state as of an instant."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class Prepared:
     train: Dataset
     validate: Dataset
     test: Dataset
+    seconds: float
 
     @property
     def fingerprint(self) -> str:
@@ -38,6 +40,7 @@ class Prepared:
 
 def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepared:
     """Read the log and compute the labelled, point-in-time-correct tables of the three ranges of the split."""
+    began = time.perf_counter()
     progress("reading the log", 0.0)
     with home.log() as log:
         end, now = log.end()
@@ -60,7 +63,7 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
                 hint="ingest more history, or shorten the split of the plan",
             )
         parts[name] = dataset.take(np.flatnonzero(rows))
-    return Prepared(history, bounds, now, **parts)
+    return Prepared(history, bounds, now, **parts, seconds=time.perf_counter() - began)
 
 
 def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatures:

@@ -128,18 +128,16 @@ def _headlines(system: System, judged: Evaluated, live: LiveResult | None) -> It
             yield Headline(f"AUC of {head.head}", f"{float(head.models[OURS]['auc']):.3f}", f"static: {without:.3f}")
             yield Headline("calibration error", f"{float(head.models[OURS]['ece']):.4f}", f"of {head.head}")
     if live is not None:
-        yield Headline(
-            "decision p99", f"{live.p99_ms:.1f} ms", f"{live.per_second:.0f}/s, {live.concurrency} at a time"
-        )
+        yield Headline("p99 of live requests", f"{live.p99_ms:.1f} ms", f"{live.concurrency} at a time, over loopback")
 
 
 def _streams(home: Home, prepared: Prepared) -> Iterator[StreamCount]:
-    reasons = home.facts().get("ingested", {}).get("reasons", {})
+    ingested = home.facts().get("ingested", {})
+    reasons, repeated = ingested.get("reasons", {}), ingested.get("repeated", {})
     for name, table in prepared.history.items():
         refused = sum(n for why, n in reasons.items() if why.startswith(f"{name}:"))
-        yield StreamCount(
-            name, len(table), refused, first=iso(int(table["at"].min())), last=iso(int(table["at"].max()))
-        )
+        first, last = (iso(int(end)) for end in (table["at"].min(), table["at"].max()))
+        yield StreamCount(name, len(table), refused, repeated.get(name, 0), first, last)
 
 
 def _quarantine(home: Home) -> Iterator[tuple[str, str, int]]:

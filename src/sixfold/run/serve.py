@@ -150,9 +150,13 @@ def serve_home(
     host: str,
     port: int,
     ready: Callable[[dict[str, Any]], None],
+    clock: Clock | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` gets the facts of the running service, which also lie in service.json."""
+    """Serve until SIGINT or SIGTERM; `ready` gets the facts of the running service, which also lie in service.json.
+
+    Time is that of the `clock`; without one it runs on from the last event of the log.
+    """
     from sixfold.serve.server import serve
 
     facts_file = home.folder / "service.json"
@@ -162,7 +166,7 @@ def serve_home(
         write_json(facts_file, facts)
         ready(facts)
 
-    with open_deployment(home, system, progress=progress) as stage:
+    with open_deployment(home, system, clock=clock, progress=progress) as stage:
         if not stage.deployment.releases:
             raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
         try:

@@ -58,7 +58,6 @@ def train(
     that know train only; those that ship learn from everything before the test range. Nothing is fitted again while
     data, definitions and seed are the same.
     """
-    began = time.perf_counter()
     prepared = prepared or prepare(home, system, progress=progress)
     name = fingerprint(prepared.fingerprint, system.fingerprint, seed)
     known = read_json(home.candidate / "train.json")
@@ -70,7 +69,7 @@ def train(
     (work / "content" / "models").mkdir(parents=True)
     (work / "baselines").mkdir()
     training = _Training(system, prepared, work, seed, progress)
-    training.seconds["point-in-time features"] = time.perf_counter() - began
+    training.seconds["point-in-time features"] = prepared.seconds
     weights = training.fit_all()
     rows = {part: len(getattr(prepared, part)) for part in ("train", "validate", "test")}
     satisfied = int(prepared.train.labels[system.plan.satisfied.name].sum())

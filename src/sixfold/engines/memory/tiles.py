@@ -168,7 +168,7 @@ def _spread(start: Array, count: Array) -> Array:
     """The places start .. start + count - 1 of every block, one after the other."""
     stop = np.cumsum(count)
     total = int(stop[-1]) if len(stop) else 0
-    return np.arange(total) + np.repeat(start - stop + count, count)
+    return np.asarray(np.arange(total) + np.repeat(start - stop + count, count))
 
 
 def _sorted(rows: Array, tiles: Array) -> Array:
