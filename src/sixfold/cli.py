@@ -298,17 +298,18 @@ def run_service(
 ) -> None:
     """Serve a home until Ctrl-C, and say where."""
     from sixfold._core.times import system_clock
-    from sixfold.run.serve import serve_home
+    from sixfold.run.serve import open_deployment, serve_stage
 
     def ready(facts: dict[str, Any]) -> None:
         url = facts["url"]
         out.print(f"{definition.name} is served at {url} (docs at {url}/docs); Ctrl-C stops it", highlight=False)
         save(facts, json_file)
 
+    clock = system_clock if live else None
     with progress_bar() as tell:
-        tell("folding the log into the state", 0.0)
-        clock = system_clock if live else None
-        serve_home(place, definition, host=host, port=port, ready=ready, clock=clock, progress=tell)
+        stage = open_deployment(place, definition, clock=clock, progress=tell)
+    with stage:
+        serve_stage(place, stage, host=host, port=port, ready=ready)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from sixfold._core.table import Table, column
 from sixfold._core.times import HOUR
 from sixfold.data.events import Events
 from sixfold.data.labels import Label
-from sixfold.features import FeatureSet, attribute, count, sequence
+from sixfold.features import sequence
 from sixfold.frame import Entity
 from sixfold.models.training_set import UNSATISFIED, build_interactions, catalog, offset_at
 
@@ -74,12 +74,11 @@ def test_refuses_a_prefix_in_which_nobody_was_satisfied_and_a_history_of_another
 
 
 def test_the_catalogue_knows_items_and_attributes_as_of_then() -> None:
-    features = FeatureSet(attribute(meta.topic), count(watch, by=video, over="7d"), watched)
-    known = catalog(features, history(), item=video, at=3 * HOUR)
+    known = catalog((meta, watch), history(), item=video, at=3 * HOUR)
     assert known.names == ("item", "topic")
     assert known["item"].tolist() == [5, 9]
     assert known["topic"].tolist() == [None, "old"]
-    assert catalog(features, history(), item=video, at=10 * HOUR)["topic"].tolist() == [None, "new"]
+    assert catalog((meta, watch), history(), item=video, at=10 * HOUR)["topic"].tolist() == [None, "new"]
 
 
 def test_a_prefix_ends_before_the_first_event_that_arrived_at_the_instant() -> None:

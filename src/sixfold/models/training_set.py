@@ -10,7 +10,7 @@ from sixfold._core.table import Array, Table, column
 from sixfold.data.events import Events, field_values
 from sixfold.data.labels import Label
 from sixfold.features.batch import as_of
-from sixfold.features.definitions import Recent
+from sixfold.features.definitions import Recent, attribute
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 from sixfold.models.contract import Dataset, Interactions
@@ -132,13 +132,11 @@ def known_keys(history: History, streams: Sequence[Events], entity: Entity, offs
     return column(values, entity.key)
 
 
-def catalog(features: FeatureSet, history: History, *, item: Entity, at: int) -> Table:
-    """All items known at `at` with their attributes as of then: column `item`, then one column per attribute."""
+def catalog(streams: Sequence[Events], history: History, *, item: Entity, at: int) -> Table:
+    """All items known at `at`, and what the streams about items alone said of them by then, a column for each field."""
     offset = offset_at(history, at)
-    keys = known_keys(history, features.streams, item, offset)
-    attributes = [
-        feature for feature in features if isinstance(feature, Recent) and feature.single and feature.by == (item,)
-    ]
+    keys = known_keys(history, streams, item, offset)
+    about = [stream for stream in streams if stream.keys == (item,)]
+    fields = FeatureSet([attribute(getattr(stream, name)) for stream in about for name in stream.fields])
     spine = Table({item.name: keys, "at": np.full(len(keys), at), "offset": np.full(len(keys), offset)})
-    values = as_of(FeatureSet(attributes), history, spine) if attributes else Table({})
-    return Table({"item": keys, **{name: values[name] for name in values.names}})
+    return Table({"item": keys, **(as_of(fields, history, spine) if len(fields) else {})})

@@ -15,7 +15,7 @@ from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, fold_until, prepare
 from sixfold.run.ranking import RankingResult, judge_ranking
 from sixfold.run.retrieval import Method, judge_retrieval
-from sixfold.run.serve import bind_content
+from sixfold.run.serve import bind_content, one_thread
 from sixfold.serve import DecisionRequest
 from sixfold.serve.bound import BoundPipeline
 from sixfold.system import System
@@ -57,10 +57,12 @@ def evaluate(
     features = fold_until(system, prepared, prepared.bounds.test[0])
     bound = bind_content(system, home.candidate / "content", features, release="candidate")
     baselines = home.candidate / "baselines"
-    retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
+    with one_thread():
+        retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
+        latency = _latency(system, prepared, bound)
     progress("evaluating the ranker", 0.9)
     ranking = judge_ranking(system, prepared, bound.ranker(), baselines, seed=seed)
-    measured = _measured(system, retrieval, ranking) | _latency(system, prepared, bound)
+    measured = _measured(system, retrieval, ranking) | latency
     first = system.plan.beat[0].name
     gain = next((method.gain for method in retrieval if method.name == first), None)
     gates = judge(

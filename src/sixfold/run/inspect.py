@@ -17,7 +17,7 @@ from sixfold.models.contract import Progress, silent
 from sixfold.operate.drift import DriftRow, Reference, compare
 from sixfold.operate.releases import champion, open_release
 from sixfold.run.home import Home
-from sixfold.run.serve import bind, open_deployment, state_at
+from sixfold.run.serve import bind, one_thread, open_deployment, state_at
 from sixfold.serve import DecisionRequest
 from sixfold.serve.decision import decision_events, replay, unpack
 from sixfold.system import System
@@ -106,7 +106,7 @@ def decide(
 ) -> dict[str, Any]:
     """Decide once, without a service, and log it; returns the answer. ReleaseError if nothing was released yet."""
     key = subject_key(system, subject)
-    with open_deployment(home, system) as stage:
+    with one_thread(), open_deployment(home, system) as stage:
         release = champion(stage.log)
         if release is None:
             raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
@@ -123,7 +123,7 @@ def decide(
 
 def replay_decision(home: Home, system: System, decision_id: str) -> Replayed:
     """Decide again as of then and compare; InputError if there is no such decision."""
-    with home.log() as log:
+    with one_thread(), home.log() as log:
         row = log.find("decision", decision_id)
         if row is None:
             raise InputError(f"there is no decision {decision_id!r}", hint="`sixfold log --stream decision` lists them")

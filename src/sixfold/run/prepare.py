@@ -20,6 +20,9 @@ from sixfold.system import System
 __all__ = ["Prepared", "fold_until", "prepare", "targets_of"]
 
 
+_CHUNK = 200_000
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The views of the log that training and evaluation share."""
@@ -44,7 +47,11 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     progress("reading the log", 0.0)
     with home.log() as log:
         end, now = log.end()
-        history = log.read(0, end, [*(stream.name for stream in system.streams), "decision"])
+        history = dict(log.read(0, end, [*(stream.name for stream in system.streams), "decision"]))
+    for name, table in history.items():
+        if name != "decision":
+            # Of the ids, only those of decisions are looked up; the others are a hundred bytes each.
+            history[name] = table.select(column for column in table if column != "id")
     impressions = history.get(system.spine.name)
     if impressions is None:
         raise DataError(f"the log has no {system.spine.name!r} events to learn from", hint="run `sixfold ingest` first")
@@ -70,9 +77,12 @@ def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatur
     """The state of a service that has seen what arrived before `instant`, and nothing later."""
     features = OnlineFeatures(system.online_features, MemoryStore())
     stop = offset_at(prepared.history, instant)
-    features.fold(
-        {name: t.take(slice(int(t["offset"].searchsorted(stop)))) for name, t in prepared.history.items()}, stop
-    )
+    while features.offset < stop:
+        upto = min(features.offset + _CHUNK, stop)
+        places = {
+            name: table["offset"].searchsorted([features.offset, upto]) for name, table in prepared.history.items()
+        }
+        features.fold({name: prepared.history[name].take(slice(*place)) for name, place in places.items()}, upto)
     return features
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,17 @@ from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.service import Deployment
 from sixfold.system import System
 
-__all__ = ["Stage", "bind", "bind_content", "load_models", "open_deployment", "serve_home", "state_at", "take_snapshot"]
+__all__ = [
+    "Stage",
+    "bind",
+    "bind_content",
+    "load_models",
+    "one_thread",
+    "open_deployment",
+    "serve_stage",
+    "state_at",
+    "take_snapshot",
+]
 
 _CHUNK = 200_000
 _KEPT_SNAPSHOTS = 4
@@ -51,11 +62,17 @@ def bind(system: System, release: Release, features: OnlineFeatures) -> BoundPip
 
 
 def bind_content(system: System, folder: Path, features: OnlineFeatures, *, release: str) -> BoundPipeline:
-    """The system's pipeline with the models, weights and fallback that lie in a folder, released or not."""
+    """The system's pipeline with the models, weights and fallback that lie in a folder, released or not.
+
+    A source that training weighed 0 is not asked.
+    """
     with np.load(folder / "fallback.npz", allow_pickle=False) as arrays:
         fallback: Array = arrays["keys"].astype(object if system.problem.task.item.key is str else np.int64)
-    blend = replace(system.pipeline.blend, weights=read_json(folder / "blend.json"))
-    return replace(system.pipeline, blend=blend).bind(
+    weights = read_json(folder / "blend.json")
+    asked = tuple(source for source in system.pipeline.sources if weights.get(source.name, 1.0) > 0)
+    weights = {source.name: weights.get(source.name, 1.0) for source in asked}
+    pipeline = replace(system.pipeline, sources=asked, blend=replace(system.pipeline.blend, weights=weights))
+    return pipeline.bind(
         load_models(system, folder / "models"),
         features,
         names=system.features.names,
@@ -143,20 +160,8 @@ def open_deployment(home: Home, system: System, *, clock: Clock | None = None, p
     return Stage(deployment, log, quarantine)
 
 
-def serve_home(
-    home: Home,
-    system: System,
-    *,
-    host: str,
-    port: int,
-    ready: Callable[[dict[str, Any]], None],
-    clock: Clock | None = None,
-    progress: Progress = silent,
-) -> None:
-    """Serve until SIGINT or SIGTERM; `ready` gets the facts of the running service, which also lie in service.json.
-
-    Time is that of the `clock`; without one it runs on from the last event of the log.
-    """
+def serve_stage(home: Home, stage: Stage, *, host: str, port: int, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` gets the facts of the running service, which also lie in service.json."""
     from sixfold.serve.server import serve
 
     facts_file = home.folder / "service.json"
@@ -166,10 +171,18 @@ def serve_home(
         write_json(facts_file, facts)
         ready(facts)
 
-    with open_deployment(home, system, clock=clock, progress=progress) as stage:
-        if not stage.deployment.releases:
-            raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
-        try:
+    if not stage.deployment.releases:
+        raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
+    try:
+        with one_thread():
             serve(stage.deployment, host=host, port=port, ready=started)
-        finally:
-            facts_file.unlink(missing_ok=True)
+    finally:
+        facts_file.unlink(missing_ok=True)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Linear algebra on one thread: a decision is too small to share, and sums must not depend on the cores."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits

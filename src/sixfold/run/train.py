@@ -156,7 +156,7 @@ class _Training:
             # One at a time: histories of a million consumptions are half a gigabyte.
             self._interactions = None
             task, history = self.system.problem.task, self.prepared.history
-            items = catalog(self.system.features, history, item=task.item, at=upto)
+            items = catalog(self.system.streams, history, item=task.item, at=upto)
             made = build_interactions(
                 self.system.plan.satisfied, consumed, history, item=task.item, per=task.per, upto=upto, items=items
             )

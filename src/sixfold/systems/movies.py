@@ -24,7 +24,7 @@ problem = Problem(
     objective=Objective({loved: 1.0, stars: 0.1}),
     limits=(Limit("ece", at_most=0.05), Limit("p99_ms", at_most=50.0)),
     scale=Scale(users=10_000, items=5_000, decisions_per_s=50),
-    privacy=("age group, gender and occupation, given by the user; erased on request",),
+    privacy=("age group, gender and occupation, as the user gave them",),
 )
 
 genre_of_user = (user, meta.genre)

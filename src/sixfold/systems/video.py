@@ -38,30 +38,28 @@ problem = Problem(
     online=("watch seconds per user and day", "long views per decision"),
     limits=(Limit("ece", at_most=0.03), Limit("p99_ms", at_most=50.0)),
     scale=Scale(users=30_000, items=10_000, decisions_per_s=150),
-    privacy=("user ids and coarse segments only; kept to recommend, erased on request",),
+    privacy=("user ids and coarse segments only, kept to recommend",),
 )
 
 hits = ((watch.long, (2, 6)), (watch.clicked, (3, 6)))
 features = FeatureSet(
     [rate(hit, by=key, over=("1d", "7d", "lifetime"), prior=prior) for hit, prior in hits for key in (video, user)],
-    [rate(hit, by=meta.author, over="lifetime", prior=prior) for hit, prior in hits],
     [rate(hit, by=(user, field), over="lifetime", prior=prior) for hit, prior in hits
-     for field in (meta.topic, meta.author, meta.kind, meta.upload, meta.music_type)],
+     for field in (meta.topic, meta.kind, meta.upload, meta.music_type)],
+    [count(watch, by=(user, field), over="lifetime") for field in (meta.topic, meta.kind)],
     [mean(value, by=video, over="7d") for value in (watch.share, watch.watched_ms)],
     [mean(value, by=user, over=("1h", "7d")) for value in (watch.share, watch.watched_ms)],
     [last(value, by=user) for value in (watch.share, watch.watched_ms)],
-    [count(watch, by=(user, field), over="lifetime") for field in (meta.topic, meta.kind)],
-    count(watch, by=user, over=("1h", "1d", "7d")), count(watch, by=video, over="7d"),
-    age(watch, by=user), age(watch, by=(user, video)),
+    count(watch, by=user, over=("1h", "1d", "7d")), count(watch, by=video, over="7d"), age(watch, by=user),
     [attribute(getattr(person, name)) for name in person.fields],
-    [attribute(getattr(meta, name)) for name in meta.fields],
+    [attribute(getattr(meta, name)) for name in ("topic", "author", "kind", "upload", "music_type", "duration_ms")],
     request("tab", str),
 )  # fmt: skip
 
 heads = (long_view, clicked, liked, watched)
 recent = sequence(watch, by=user, of=video, last=50)
 loved = sequence(watch, by=user, of=video, last=50, where=watch.long).named("loved")
-ranker = DeepRanker(heads=heads, categorical=("author", "music", "music_type", *segments))
+ranker = DeepRanker(heads=heads, categorical=("author", "music_type", *segments))
 
 system = System(
     "video",
