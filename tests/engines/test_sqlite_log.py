@@ -116,7 +116,7 @@ def test_several_processes_append_the_same_events_once(path: Path) -> None:
     processes = [child(path, "same-", 60, seal_every) for seal_every in (0, 7, 5)]
     for process in processes:
         go(process)
-    assert all(process.communicate(timeout=120)[0].endswith("finished\n") for process in processes)
+    assert all(process.communicate(timeout=300)[0].endswith("finished\n") for process in processes)
     with SqliteLog(path) as log:
         expected = {("one", f"same-{n}.{i}") for n in range(60) for i in range(1 + n % 9)} | {
             ("two", f"same-{n}.0") for n in range(60)

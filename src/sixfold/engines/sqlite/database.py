@@ -10,7 +10,7 @@ from sixfold._core.errors import LogError
 __all__ = ["open_database", "reading", "writing"]
 
 VERSION = 1
-_BUSY_MS = 30_000
+_BUSY_MS = 120_000  # SQLite does not queue writers: on a slow disk one of three can wait long for its turn
 
 _LAYOUT = """
 CREATE TABLE streams (code INTEGER PRIMARY KEY, name TEXT NOT NULL, columns TEXT NOT NULL);
