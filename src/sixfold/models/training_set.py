@@ -81,6 +81,8 @@ def build_dataset(
     return Dataset(table, Table(columns), Table(weights), spine, binary, name)
 
 
+_HISTORY_ROWS = 300_000
+
 UNSATISFIED = 0.5
 """What a consumption that did not satisfy weighs beside one that did: on short videos the best of 0, 0.5 and 1."""
 
@@ -111,7 +113,7 @@ def build_interactions(
             f"nobody was satisfied: no {outcome.name!r} event before the cut makes {satisfied.name!r} true",
             hint="check the label, or ingest more history",
         )
-    histories = as_of(FeatureSet(consumed), history, events)[consumed.name]
+    histories = _histories(consumed, history, events)
     weight = np.ones(len(events))
     if satisfied.weight is not None:
         weight = np.nan_to_num(field_values(satisfied.weight, events).astype(np.float64))
@@ -119,6 +121,18 @@ def build_interactions(
     table = Table({**columns, "weight": np.where(happened, weight, UNSATISFIED * weight)})
     name = fingerprint(satisfied.spec(), consumed.spec(), events["offset"], items["item"])
     return Interactions(table, histories, items, name)
+
+
+def _histories(consumed: Recent, history: History, events: Table) -> Array:
+    """What each event's user had consumed before it, some rows at a time, in as few bytes as the keys allow."""
+    parts = []
+    needed = {stream.name: history[stream.name] for stream in FeatureSet(consumed).streams if stream.name in history}
+    for start in range(0, len(events), _HISTORY_ROWS):
+        spine = events.take(slice(start, start + _HISTORY_ROWS))
+        keys = as_of(FeatureSet(consumed), needed, spine)[consumed.name]
+        fits = keys.dtype == np.int64 and len(keys) and keys.max() < np.iinfo(np.int32).max
+        parts.append(keys.astype(np.int32) if fits else keys)
+    return np.concatenate(parts)
 
 
 def known_keys(history: History, streams: Sequence[Events], entity: Entity, offset: int) -> Array:

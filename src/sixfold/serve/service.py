@@ -88,6 +88,7 @@ class Service:
         self._refused: dict[str, str] = {}
         self._loading: asyncio.Task[None] | None = None
         self._replaying = asyncio.Semaphore(1)
+        self._turn = asyncio.Lock()
         self._writer: LogWriter | None = None
 
     async def start(self) -> None:
@@ -140,10 +141,12 @@ class Service:
             raise OverloadedError(f"{self._at_once} requests are being answered", hint="send again in a second")
         self._at_once += 1
         try:
-            asked = n if n is not None else self._pipeline.pipeline.select.n
-            request = DecisionRequest(id_ or uuid.uuid4().hex, subject, asked, self.deployment.clock(), context)
-            decision = self._pipeline.decide(request)
-            row = decision.row(self.deployment.task.per)
+            # One decision a turn of the loop: between two, those that have become durable are sent.
+            async with self._turn:
+                asked = n if n is not None else self._pipeline.pipeline.select.n
+                request = DecisionRequest(id_ or uuid.uuid4().hex, subject, asked, self.deployment.clock(), context)
+                decision = self._pipeline.decide(request)
+                row = decision.row(self.deployment.task.per)
             offsets = await writer.append({self.decisions.name: row}, folded=False)
             if offsets[self.decisions.name][0] < 0:
                 return await self._answered_before(request)
