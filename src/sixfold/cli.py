@@ -1,5 +1,6 @@
 """The command line: each command is one step over a home; `run` is the steps in order."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sixfold import __version__
@@ -396,13 +398,23 @@ def log(
     finish(inspect.view_log(place, tail=tail, stream=stream), json)
 
 
+class Stopped(BaseException):
+    """Ctrl-C; no KeyboardInterrupt, which the command-line library would end in words of its own."""
+
+
+def stop(signum: int, frame: object) -> None:
+    """What SIGINT does outside the service."""
+    raise Stopped
+
+
 def main() -> None:
     """Run the command line; errors that were foreseen are one sentence on standard error and exit code 1."""
+    signal.signal(signal.SIGINT, stop)
     try:
         app()
     except SixfoldError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except Stopped:
         err.print("stopped; run the same command again to go on from here")
         sys.exit(130)
