@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sixfold._core.table import Array, Table, column
+from sixfold._core.table import Array, Table
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare, mean
 from sixfold.evaluate.retrieval import Hits, coverage, find_hits, ndcg, recall
 from sixfold.features.batch import as_of
@@ -86,13 +86,13 @@ def _metrics(hits: Hits, ranked: Array, users: Array, *, size: int, k: int, seed
 
 def _as_served(bound: BoundPipeline, users: Array, at: int, key: type, progress: Progress) -> Array:
     """The blended candidates of the real pipeline for each user, (n_users, LENGTH)."""
-    rows = []
+    out = np.full((len(users), LENGTH), None if key is str else -1, object if key is str else np.int64)
     for i, user in enumerate(users.tolist()):
         if i % 200 == 0:
             progress("evaluating the sources together", 0.5 * i / len(users))
-        found = bound.candidates(DecisionRequest(f"evaluate-{user}", user, 20, at)).keys[:LENGTH].tolist()
-        rows.append(found + [None if key is str else -1] * (LENGTH - len(found)))
-    return np.array([column(row, key) for row in rows]).reshape(len(users), LENGTH)
+        found = bound.candidates(DecisionRequest(f"evaluate-{user}", user, 20, at)).keys[:LENGTH]
+        out[i, : len(found)] = found
+    return out
 
 
 def _ranked(model: FittedRetriever, histories: Array, exclude: list[Array]) -> Array:
