@@ -16,7 +16,18 @@ from sixfold.data.events import Events
 from sixfold.data.log import Log
 from sixfold.frame import Entity
 
-__all__ = ["RELEASES", "Move", "Release", "build_release", "champion", "moves", "open_release", "promote", "rollback"]
+__all__ = [
+    "RELEASES",
+    "Move",
+    "Release",
+    "build_release",
+    "champion",
+    "moves",
+    "open_release",
+    "previous",
+    "promote",
+    "rollback",
+]
 
 RELEASES = Events("release", keys=(Entity("release", str),), fields={"action": str, "why": str})
 """The stream of moves: each promotes a release, or rolls back to the one named."""
@@ -129,8 +140,8 @@ def promote(log: Log, release_id: str, why: str, *, now: int, action: str = "pro
     return Move(int(appended.offsets[0]), now, release_id, action, why)
 
 
-def rollback(log: Log, why: str, *, now: int) -> Move:
-    """Go back to the release that served before the current one; raises ReleaseError if there is none."""
+def previous(log: Log) -> str:
+    """The release that served before the current one; raises ReleaseError if there is none."""
     served: list[str] = []
     for move in moves(log):
         if move.action == "rollback" and move.release in served:
@@ -140,4 +151,9 @@ def rollback(log: Log, why: str, *, now: int) -> Move:
     if len(served) < 2:
         found = f"only {served[0]} has served" if served else "nothing has served yet"
         raise ReleaseError(f"there is no earlier release to go back to: {found}")
-    return promote(log, served[-2], why, now=now, action="rollback")
+    return served[-2]
+
+
+def rollback(log: Log, why: str, *, now: int) -> Move:
+    """Go back to the release that served before the current one; raises ReleaseError if there is none."""
+    return promote(log, previous(log), why, now=now, action="rollback")

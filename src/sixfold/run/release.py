@@ -5,7 +5,7 @@ from typing import Any
 
 from sixfold._core.errors import ReleaseError
 from sixfold.operate.releases import build_release as build
-from sixfold.operate.releases import champion, moves, open_release, promote, rollback
+from sixfold.operate.releases import champion, moves, open_release, previous, promote
 from sixfold.run.home import Home, read_json
 from sixfold.system import System
 
@@ -63,10 +63,10 @@ def serve_release(home: Home, release_id: str, why: str, *, gates: tuple[dict[st
 def roll_back(home: Home, why: str) -> Released:
     """Go back to the release that served before."""
     with home.log() as log:
-        before = champion(log)
-        move = rollback(log, why, now=home.clock(log.end()[1])())
-        open_release(home.releases, move.release)
-        return Released(move.release, before, "rollback")
+        before, target = champion(log), previous(log)
+        open_release(home.releases, target)
+        promote(log, target, why, now=home.clock(log.end()[1])(), action="rollback")
+        return Released(target, before, "rollback")
 
 
 def release_history(home: Home) -> list[dict[str, Any]]:
