@@ -116,12 +116,25 @@ def test_several_processes_append_the_same_events_once(path: Path) -> None:
     processes = [child(path, "same-", 60, seal_every) for seal_every in (0, 7, 5)]
     for process in processes:
         go(process)
-    assert all(process.communicate(timeout=300)[0].endswith("finished\n") for process in processes)
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [text.rpartition("\n")[0].splitlines()[-1] for text in said] == ["finished"] * 3
     with SqliteLog(path) as log:
         expected = {("one", f"same-{n}.{i}") for n in range(60) for i in range(1 + n % 9)} | {
             ("two", f"same-{n}.0") for n in range(60)
         }
         assert check_whole(log) == expected
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path, check_same_thread=False)
+    other.execute("BEGIN")
+    other.execute("PRAGMA user_version").fetchone()  # a lock that lets others read but not switch the file's mode
+    release = threading.Timer(0.3, other.close)
+    release.start()
+    with SqliteLog(path) as log:
+        assert log.end() == (0, 0)
+    release.join()
 
 
 def test_what_another_process_appended_and_sealed_is_seen(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The SQLite file behind a log and its quarantine: how it is opened, laid out, locked, and what its errors mean."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer Sixfold: layout {version}, this one knows {VERSION}",
             hint="upgrade Sixfold, or use another --home",
         )
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
     # A checkpoint stalls whoever commits: one in some thousand decisions, not in three hundred as by default.
@@ -61,6 +62,22 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         for statement in _LAYOUT.strip().split(";\n"):
             connection.execute(statement.rstrip(";"))
         connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switches the file to a write-ahead log; of several processes that make one file, each waits for the others.
+
+    The switch itself is refused at once while another process holds the file: SQLite's own waiting is not for it.
+    """
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 @contextmanager
