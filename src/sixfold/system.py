@@ -4,7 +4,9 @@ import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from sixfold._core.errors import DefinitionError, InputError, SixfoldError
@@ -195,11 +197,20 @@ def system_names() -> list[str]:
     return sorted(path.stem for path in (Path(__file__).parent / "systems").glob("*.py") if path.stem != "__init__")
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles the source as it is now: Python's cache takes two files of one second and one size for the same."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def load_system(name: str) -> System:
     """The system of that name, or in the file of that path: the value called `system` in it."""
     if name.endswith(".py"):
         path = Path(name)
-        spec = importlib.util.spec_from_file_location(path.stem, path) if path.is_file() else None
+        loader = _Uncached(path.stem, name)
+        spec = importlib.util.spec_from_file_location(path.stem, path, loader=loader) if path.is_file() else None
         if spec is None or spec.loader is None:
             raise InputError(
                 f"there is no system file {name}", hint="give the path of a Python file that defines `system`"
