@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -176,7 +177,16 @@ def test_operators_find_what_they_look_for(http: httpx.Client) -> None:
     text = http.get("/metrics").text
     assert 'sixfold_stage_seconds_bucket{le="0.001",stage="score"}' in text and "sixfold_state_offset" in text
     assert http.get("/").json()["system"] == "small"
-    assert http.get("/docs").status_code == 200
+
+
+def test_the_api_page_needs_no_other_host(http: httpx.Client) -> None:
+    page = http.get("/docs").text
+    parts = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)""", page)
+    assert "/openapi.json" in parts and len(parts) >= 3, parts
+    for part in parts:
+        assert re.match(r"/(?!/)", part), f"{part} is not of this service"
+        assert http.get(part).status_code == 200
+    assert set(re.findall(r"\w+://[^\s\"'<]*", page)) == set()
 
 
 def test_the_openapi_describes_the_hot_routes(http: httpx.Client) -> None:

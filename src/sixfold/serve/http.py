@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
+from fastapi_offline import FastAPIOffline  # /docs without a content network: its scripts come from here
 from starlette.exceptions import HTTPException
 
 from sixfold import __version__
@@ -35,7 +36,8 @@ _STATUS: tuple[tuple[type[SixfoldError], int], ...] = (
 
 def application(service: Service) -> FastAPI:
     """The application of a service that whoever serves it starts and stops."""
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title=f"Sixfold: {service.deployment.system}",
         version=__version__,
         description="Decides, takes events, explains and replays. Every answer is in the log before it is sent.",
