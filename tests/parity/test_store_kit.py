@@ -33,8 +33,19 @@ class KeepsOneLess(MemoryStore):
 class ForgetsTooEarly(MemoryStore):
     """Tiles dropped a day before they may be."""
 
-    def fold(self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int) -> None:
-        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from + 24 + 12)
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
+        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from + 24 + 12, replace=replace)
+
+
+class ReplacesNothing(MemoryStore):
+    """A store that adds where it should replace."""
+
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
+        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from)
 
 
 class SavesNothing(MemoryStore):
@@ -58,6 +69,7 @@ def test_the_memory_store_keeps_the_laws() -> None:
         (KeepsOneLess, "values are those of the oracle"),
         (ForgetsTooEarly, "."),
         (SavesNothing, "a restored store goes on"),
+        (ReplacesNothing, "a fold that replaces"),
         (lambda: SHARED, "stores do not share state"),
     ],
 )

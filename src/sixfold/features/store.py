@@ -50,11 +50,15 @@ class Store(Protocol):
         """Start empty, with these groups."""
         ...
 
-    def fold(self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int) -> None:
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
         """Merge events into their rows, (n_events,) int64 >= 1, in order of offset; rows may repeat.
 
         `order` is the tile of each event, or its `at` for `Newest`; `lanes` is (width, n_events) int64. Tiles below
-        `keep_from` will not be read any more: forgetting them is allowed, not asked for.
+        `keep_from` will not be read any more: forgetting them is allowed, not asked for. With `replace`, what the call
+        names is emptied first: for `Tiles` every (row, tile), for `Newest` every row. There, neutral lanes of a tile
+        and an `at` of NEUTRAL mean that nothing comes in its place.
         """
         ...
 

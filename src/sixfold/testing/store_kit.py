@@ -18,6 +18,7 @@ from sixfold.features.store import Store
 from sixfold.testing.compare import differences
 from sixfold.testing.histories import EVERYTHING, Case, between, build, draw, smaller
 from sixfold.testing.oracle import oracle
+from sixfold.testing.store_laws import replacing
 
 __all__ = ["LAWS", "check_store", "whole"]
 
@@ -120,5 +121,6 @@ LAWS: dict[str, Law] = {
     "values do not depend on how the log is cut into folds": _cuts,
     "a restored store goes on as if nothing had happened": _recovery,
     "stores do not share state": _isolation,
+    "a fold that replaces empties what it names, and no more": replacing,
 }
 """What a store must keep to, by name."""

@@ -73,6 +73,23 @@ def test_newest_equal_a_sort_under_random_folds() -> None:
             assert found[1, row, len(pad) :].tolist() == [value for _, _, value in newest]
 
 
+def test_replacing_empties_the_tiles_and_rows_it_names_and_no_others() -> None:
+    store = opened()
+    rows, order, lanes = np.array([1, 1, 2]), np.array([10, 11, 10]), np.array([[5, 6, 7], [5, 6, 7]])
+    store.fold("tiles", rows, order=order, lanes=lanes, keep_from=0)
+    store.fold("newest", rows, order=order, lanes=lanes[:1], keep_from=0)
+    again, empty = np.array([1, 1, 9]), np.array([[2, 3, 0], [2, 3, NEUTRAL]])
+    store.fold("tiles", again, order=np.array([10, 10, 10]), lanes=empty, keep_from=0, replace=True)
+    assert store.read("tiles", np.array([1, 2, 9]), [10])[0].tolist() == [[11, 7, 0], [6, 7, NEUTRAL]]
+    instants = np.array([30, 20, NEUTRAL])
+    store.fold("newest", again, order=instants, lanes=empty[:1], keep_from=0, replace=True)
+    found = store.read("newest", np.array([1, 2, 9]), ())
+    assert found[0].tolist() == [[NEUTRAL, 20, 30], [NEUTRAL, NEUTRAL, 10], [NEUTRAL] * 3]
+    store.fold("newest", np.array([2]), order=np.array([NEUTRAL]), lanes=np.array([[0]]), keep_from=0, replace=True)
+    store.fold("newest", np.array([2]), order=np.array([4]), lanes=np.array([[8]]), keep_from=0)
+    assert store.read("newest", np.array([2]), ())[:, 0, 2].tolist() == [4, 8]
+
+
 def test_what_was_never_folded_is_empty_and_damage_is_told(tmp_path: Path) -> None:
     store = opened()
     assert store.read("tiles", np.array([0, 5]), [0]).tolist() == [[[0, 0], [NEUTRAL, NEUTRAL]]]

@@ -47,6 +47,11 @@ class NewestRings:
         self._places[:, rows, place] = events
         self._head[owner] += sizes
 
+    def empty(self, rows: Array) -> None:
+        """Take all events out of rows."""
+        self._widen(int(rows.max()) + 1)
+        self._places[:, rows] = NEUTRAL
+
     def _sort(self, owner: Array, rows: Array, events: Array) -> None:
         """Put the new events of `owner` (sorted, unique) among those there are and keep the newest n."""
         there = self.read(owner)

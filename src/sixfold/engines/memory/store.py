@@ -7,7 +7,7 @@ from sixfold._core.arrays import load_arrays, save_arrays
 from sixfold._core.table import Array
 from sixfold.engines.memory.newest import NewestRings
 from sixfold.engines.memory.tiles import TileArena
-from sixfold.features.store import Shape, Tiles
+from sixfold.features.store import NEUTRAL, Shape, Tiles
 
 __all__ = ["MemoryStore"]
 
@@ -33,13 +33,21 @@ class MemoryStore:
         self._tiles = {name: TileArena(shape) for name, shape in shapes.items() if isinstance(shape, Tiles)}
         self._newest = {name: NewestRings(shape) for name, shape in shapes.items() if not isinstance(shape, Tiles)}
 
-    def fold(self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int) -> None:
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
         """Merge events into their rows; see the protocol."""
         if len(rows) == 0:
             return
         if group in self._tiles:
+            if replace:
+                self._tiles[group].empty(rows, order)
             self._tiles[group].fold(rows, order, lanes, keep_from)
-        else:
+            return
+        if replace:
+            self._newest[group].empty(rows)
+            rows, order, lanes = rows[order != NEUTRAL], order[order != NEUTRAL], lanes[:, order != NEUTRAL]
+        if len(rows):
             self._newest[group].fold(rows, order, lanes)
 
     def read(self, group: str, rows: Array, lowest: Sequence[int]) -> Array:

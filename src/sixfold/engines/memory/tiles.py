@@ -43,6 +43,18 @@ class TileArena:
             fresh = ~same
             self._append(rows[fresh], tiles[fresh], lanes[:, fresh], keep_from)
 
+    def empty(self, rows: Array, tiles: Array) -> None:
+        """Set the lanes of each (row, tile) to what they are without events."""
+        self._widen(int(rows.max()) + 1)
+        owner, mine = np.unique(rows, return_inverse=True)
+        kinds, kind = np.unique(tiles, return_inverse=True)
+        held = _spread(self._start[owner], self._count[owner])
+        found = np.minimum(np.searchsorted(kinds, self._tiles[held]), len(kinds) - 1)
+        pairs = np.repeat(np.arange(len(owner)), self._count[owner]) * len(kinds) + found
+        named = held[(kinds[found] == self._tiles[held]) & np.isin(pairs, mine * len(kinds) + kind)]
+        self._lanes[: self._adds, named] = 0
+        self._lanes[self._adds :, named] = NEUTRAL
+
     def _append(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
         first, sizes = _runs(rows)
         owner = rows[first]
