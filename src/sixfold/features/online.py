@@ -110,6 +110,19 @@ class OnlineFeatures:
 
         The feature must be keyed by one entity. The arrays are kept until something changes: do not write into them.
         """
+        reader, slot = self._listed(name)
+        token = reader.token(at)
+        if name not in self._known or self._known[name][0] != token:
+            rows = reader.rows.seen
+            values = reader.columns(rows, at)[reader.slots.index(slot)]
+            self._known[name] = (token, reader.group.path.rows.values[rows], values)
+        return self._known[name][1:]
+
+    def standing(self, name: str, at: int) -> Any:
+        """As long as this is equal, the values of `known` keep their order: ages grow, but all alike."""
+        return self._listed(name)[0].standing(at)
+
+    def _listed(self, name: str) -> tuple[Reader, int]:
         ((_, slot),) = self._route((name,)).outputs
         reader = next((reader for reader in self._readers if slot in reader.slots), None)
         if reader is None or len(reader.group.path.parts) > 1 or reader.group.path.parts[0].path is not None:
@@ -117,12 +130,7 @@ class OnlineFeatures:
                 f"feature {name!r} is not keyed by one entity, so its keys cannot be listed",
                 hint="ask for an aggregate, an attribute or an age by a single entity",
             )
-        token = reader.token(at)
-        if name not in self._known or self._known[name][0] != token:
-            rows = reader.rows.seen
-            values = reader.columns(rows, at)[reader.slots.index(slot)]
-            self._known[name] = (token, reader.group.path.rows.values[rows], values)
-        return self._known[name][1:]
+        return reader, slot
 
     def snapshot(self, folder: Path) -> None:
         """Write all state below `folder`, which then replaces the snapshot that was there; atomic and durable."""

@@ -102,6 +102,10 @@ class TileReader:
         self._advance(at)
         return self.rows.version, self._epoch
 
+    def standing(self, at: int) -> Any:
+        """Changes whenever the order of the rows' values may have changed."""
+        return self.token(at)
+
     def _advance(self, at: int) -> None:
         lowest = [lowest_tile(at, window) for window in self.group.windows]
         if lowest != self._lowest:
@@ -162,6 +166,10 @@ class NewestReader:
         """Changes whenever any value may have changed."""
         has_age = any(isinstance(feature, Age) for feature, _, _ in self.group.members)
         return self.rows.version, at if has_age else 0
+
+    def standing(self, at: int) -> Any:
+        """Changes whenever the order of the rows' values may have changed."""
+        return self.rows.version
 
     def columns(self, rows: Array, at: int) -> list[Array]:
         """The group's features at the instant `at`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Self
 
 import numpy as np
@@ -48,11 +49,10 @@ class Encoder:
         """The encoder of these numeric columns and these values of each categorical column; value i has code i + 1."""
         lookups: dict[str, Any] = {}
         for name, values in vocabularies.items():
-            if all(isinstance(value, str) for value in values):
-                lookups[name] = {value: code for code, value in enumerate(values, 1)}
-            else:
-                order = np.argsort(np.array(values, np.float64), kind="stable")
-                lookups[name] = (np.array(values, np.float64)[order], order + 1)
+            codes = {value: code for code, value in enumerate(values, 1)}
+            numbers = [] if any(isinstance(value, str) for value in values) else values
+            order = np.argsort(np.array(numbers, np.float64), kind="stable")
+            lookups[name] = (codes, np.array(numbers, np.float64)[order], order + 1)
         return cls(tuple(numeric), dict(vocabularies), lookups)
 
     @property
@@ -76,17 +76,16 @@ class Encoder:
     def codes(self, table: Table) -> Array:
         """The codes of the categorical columns, 0 where unknown or missing: (n_rows, n_categorical) int64."""
         out = np.zeros((len(table), len(self._lookups)), np.int64)
-        for i, (name, lookup) in enumerate(self._lookups.items()):
+        for i, (name, (codes, known, ordered)) in enumerate(self._lookups.items()):
             values = table[name]
-            # A column that is the same for every candidate comes as a view of one value: look it up once.
-            values = values[:1] if values.strides == (0,) else values
-            if isinstance(lookup, dict):
-                get = lookup.get
-                out[:, i] = [get(value, 0) for value in values.tolist()]
-            elif len(lookup[0]):
-                known, codes = lookup
+            if values.strides == (0,) and len(values):
+                # A column that is the same for every candidate comes as a view of one value: look it up once.
+                out[:, i] = codes.get(values[0], 0)
+            elif values.dtype == object:
+                out[:, i] = list(map(codes.get, values.tolist(), repeat(0)))
+            elif len(known):
                 place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-                out[:, i] = np.where(known[place] == values, codes[place], 0)
+                out[:, i] = np.where(known[place] == values, ordered[place], 0)
         return out
 
     def spec(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class BoundPipeline:
         self.pipeline, self.features, self.task, self.release = pipeline, features, task, release
         self._models, self._names, self._fallback, self._timer = models, names, fallback, timer
         self._costs = Costs()
-        self._firsts: dict[tuple[str, int, bool], tuple[Array, Array, Proposal]] = {}
+        self._firsts: dict[tuple[str, int, bool], tuple[Any, Array]] = {}
         self._ranker_name = str(getattr(pipeline.ranker, "name", "ranker"))
         self._check()
         stages: tuple[Source | Filter, ...] = (*pipeline.sources, *pipeline.filters)
@@ -98,16 +98,14 @@ class BoundPipeline:
         return model
 
     def first(self, feature: Feature, k: int, least: bool, at: int) -> Proposal:
-        """The k items of the greatest or least value; kept while the state hands out the same arrays."""
+        """The k items of the greatest or least value; who they are is found anew when their order may have changed."""
         keys, values = self.features.known(feature.name, at)
+        standing = self.features.standing(feature.name, at)
         kept = self._firsts.get((feature.name, k, least))
-        if kept is not None and kept[0] is keys and kept[1] is values:
-            return kept[2]
-        top = top_rows(np.where(np.isnan(values), -np.inf, -values if least else values), k)
-        top = top[~np.isnan(values[top])]
-        proposal = Proposal(keys[top], values[top])
-        self._firsts[feature.name, k, least] = keys, values, proposal
-        return proposal
+        if kept is None or kept[0] != standing:
+            top = top_rows(np.where(np.isnan(values), -np.inf, -values if least else values), k)
+            kept = self._firsts[feature.name, k, least] = standing, top[~np.isnan(values[top])]
+        return Proposal(keys[kept[1]], values[kept[1]])
 
     def decide(self, request: DecisionRequest, *, rungs: Sequence[str] | None = None) -> Decision:
         """The decision over the present state. With `rungs`, a replay, exactly those are taken in any time."""

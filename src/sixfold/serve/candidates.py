@@ -65,7 +65,7 @@ class Blend:
             nothing = np.empty((0, 0))
             return Candidates(np.empty(0, np.int64), np.empty(0), (), nothing.astype(np.int64), nothing)
         keys = np.concatenate([keys for keys, _ in proposals.values()])
-        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        first, place = _distinct(keys)
         ranks = np.full((len(sources), len(first)), -1, np.int64)
         scores = np.full((len(sources), len(first)), np.nan)
         start = 0
@@ -77,7 +77,7 @@ class Blend:
             start += len(mine)
         weights = np.array([self.weights.get(source, 1.0) for source in sources])
         blend = weights @ standardised(scores)
-        order = np.lexsort((first, -blend))
+        order = np.lexsort((-blend,))
         return Candidates(keys[first[order]], blend[order], sources, ranks[:, order], scores[:, order])
 
 
@@ -87,4 +87,26 @@ def best_first(values: Array) -> Array:
     >>> best_first(np.array([0.5, np.nan, 2.0, np.inf, 0.5]))
     array([2, 0, 4, 1, 3])
     """
-    return np.argsort(np.where(np.isfinite(values), -values, np.inf), kind="stable")
+    return np.lexsort((np.where(np.isfinite(values), -values, np.inf),))
+
+
+def _distinct(keys: Array) -> tuple[Array, Array]:
+    """Where each different key first occurs, in that order, and for every key its number in that order.
+
+    >>> _distinct(np.array([7, 3, 7, 5]))
+    (array([0, 1, 3]), array([0, 1, 0, 2]))
+    """
+    if keys.dtype != np.int64 or keys.min() < 0 or (top := int(keys.max())) > 64 * len(keys):
+        _, at, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(at)
+        number = np.empty(len(at), np.int64)
+        number[order] = np.arange(len(at))
+        return at[order], number[inverse]
+    # Small whole numbers need no sorting: a table keeps where each was written first, that is, written last from behind.
+    table = np.empty(top + 1, np.int64)
+    here = np.arange(len(keys))
+    table[keys[::-1]] = here[::-1]
+    is_first = table[keys] == here
+    first = np.flatnonzero(is_first)
+    table[keys[first]] = np.arange(len(first))
+    return first, table[keys]
