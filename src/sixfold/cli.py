@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from sixfold import __version__
 from sixfold._core.errors import InputError, ReleaseError, ServiceError, SixfoldError
+from sixfold._core.times import instant
 from sixfold.models.contract import Progress as Tell
 from sixfold.run.home import Home, current_home, open_home, write_json
 from sixfold.system import System, load_system, system_names
@@ -40,6 +41,8 @@ DataHome = Annotated[Path | None, typer.Option("--data-home", help="Folder where
 HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option("--port", help="Port to listen on; 0 takes a free one.", min=0, max=65535)]
 LastOption = Annotated[int, typer.Option("--last", help="How many of the newest decisions.", min=1)]
+FromOption = Annotated[str | None, typer.Option("--from", help="Only what happened from then on, such as 2026-01-31.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Only what happened before then.")]
 DEFAULT_HOME = Path(".sixfold")
 HOST, PORT = "127.0.0.1", 8600
 LIVE_REQUESTS = 400
@@ -67,6 +70,14 @@ def reopen(home: Path, system: str | None, data: str | None) -> tuple[Home, Syst
     if definition is None:
         definition = load_system(place.definition)
     return place, definition
+
+
+def time_range(since: str | None, until: str | None) -> tuple[int, int]:
+    """From the first instant to just before the last, in microseconds; all time where neither is given."""
+    first, last = instant(since) if since else -(2**63), instant(until) if until else 2**63 - 1
+    if first >= last:
+        raise InputError(f"nothing can happen from {since} on and before {until}", hint="give --from before --to")
+    return first, last
 
 
 @contextmanager
@@ -211,6 +222,25 @@ def ingest(
     place.remember(definition=system)
     with progress_bar() as tell:
         result = ingestion.ingest(place, definition, source, progress=tell)
+    finish(result, json)
+
+
+@app.command()
+def dataset(
+    folder: Annotated[Path, typer.Argument(help="Where to write: a new folder, or one that holds this very set.")],
+    since: FromOption = None,
+    until: ToOption = None,
+    system: SystemOption = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = None,
+) -> None:
+    """Write the training set: mature impressions, labelled, features as of each, as Parquet; twice is once."""
+    from sixfold.run import features as featuring
+
+    place, definition = reopen(home, system, data)
+    with progress_bar() as tell:
+        result = featuring.write_training_set(place, definition, folder, within=time_range(since, until), progress=tell)
     finish(result, json)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from sixfold._core.times import format_duration, iso
 from sixfold.features.audit import AuditReport
 from sixfold.run.evaluate import Evaluated
+from sixfold.run.features import Written
 from sixfold.run.ingest import Ingested
 from sixfold.run.inspect import Answered, LogView, Monitored, Replayed
 from sixfold.run.live import LiveResult
@@ -91,6 +92,13 @@ def _(result: Ingested) -> RenderableType:
             reasons.add_row(why, f"{n:,}")
         parts.append(reasons)
     return Group(*parts)
+
+
+@render.register
+def _(result: Written) -> RenderableType:
+    how = "was there already" if result.reused else f"written in {result.seconds:.1f} s"
+    size = f"{result.rows:,} rows of {result.columns} columns"
+    return Text(f"training set {result.fingerprint[:16]} in {result.folder}: {size}, {how}")
 
 
 @render.register

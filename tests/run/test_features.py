@@ -1,0 +1,46 @@
+"""Features on the command line, over a home of a few hundred events."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sixfold.cli import app
+from sixfold.features.dataset import open_dataset
+from sixfold.run.home import Home, open_home
+from sixfold.run.ingest import ingest
+from sixfold.system import load_system
+from sixfold.worlds.shorts import Shorts, ShortsConfig
+
+WORLD = ShortsConfig(name="shorts", users=30, videos=30, requests=60)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = open_home(tmp_path_factory.mktemp("root"), "video", "shorts")
+    home.remember(definition="video")
+    ingest(home, load_system("video"), Shorts(WORLD))
+    return home
+
+
+def call(place: Home, *words: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, [*words, "--home", str(place.folder.parent)])
+    assert done.exit_code == code, done.output + str(done.exception)
+    return " ".join(done.output.split())
+
+
+def test_a_training_set_is_written_once(place: Home, tmp_path: Path) -> None:
+    folder, out = tmp_path / "set", tmp_path / "out.json"
+    assert "rows of 77 columns, written in" in call(place, "dataset", str(folder), "--json", str(out))
+    stored, said = open_dataset(folder), json.loads(out.read_text())
+    assert (said["fingerprint"], said["rows"]) == (stored.fingerprint, stored.rows)
+    system = load_system("video")
+    (table,) = stored.batches()
+    assert set(table) > {*system.features.names, "label_long_view", "weight_watched", "row_user", "row_at"}
+    assert "was there already" in call(place, "dataset", str(folder))
+    middle = "2026-02-22"
+    part = tmp_path / "part"
+    call(place, "dataset", str(part), "--from", middle)
+    assert 0 < open_dataset(part).rows < stored.rows
+    call(place, "dataset", str(part), "--to", middle, code=1)
