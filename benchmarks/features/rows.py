@@ -1,0 +1,183 @@
+"""The sections of the table: which parts run for each bar, and how their figures become lines."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.features import point_in_time, serving
+from benchmarks.features.measured import Figures, Row
+from benchmarks.features.parts import PartError, run
+from benchmarks.features.peers import Peer, PeerError, redis_server
+from benchmarks.features.world import SIZES
+
+__all__ = ["SECTIONS", "Context"]
+
+_FILE_STORE_SHARE = 10
+"""Feast's file store holds tens of gigabytes for a million rows: it gets a tenth of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all sections share."""
+
+    size: str
+    folder: Path
+    cache: Path
+
+    def home(self, name: str) -> Path:
+        """A folder of its own."""
+        made = self.folder / name
+        made.mkdir(exist_ok=True)
+        return made
+
+
+def point_in_time_rows(context: Context) -> list[Row]:
+    """numpy, DuckDB, Feast's offline stores: the same rows and 24 features."""
+    size = SIZES[context.size]
+    folder = context.home("as_of")
+    ours = run("as_of_numpy", context.size, str(folder))
+    how = f"{size.events:,} events, {size.rows:,} rows, 24 features, median of 3"
+    rows = [
+        Row("point-in-time, numpy", "rows/s", ours["rows_per_s"], 200_000, cpu=ours["rows_per_cpu_s"], note=how),
+        Row("point-in-time, numpy, peak memory", "MiB", ours["peak_mib"], 2048, at_least=False, note="data included"),
+    ]
+    rows += _or_missing(lambda: _duckdb(context, folder), "point-in-time, DuckDB with 2 GB", "rows/s", 80_000)
+    rows += _or_missing(lambda: _feast_offline(context, ours), "point-in-time, times Feast", "times", 15)
+    return rows
+
+
+def _duckdb(context: Context, folder: Path) -> list[Row]:
+    found = run("as_of_duckdb", context.size, str(folder))
+    note = f"{found['differing']:.0f} of a sample's values differ from numpy's; peak {found['peak_mib']:,.0f} MiB"
+    cpu = found["rows_per_cpu_s"]
+    return [Row("point-in-time, DuckDB with 2 GB", "rows/s", found["rows_per_s"], 80_000, cpu=cpu, note=note)]
+
+
+def _feast_offline(context: Context, ours: Figures) -> list[Row]:
+    peer, size, rows = Peer("feast", context.cache), SIZES[context.size], []
+    peer.install()
+    fastest = 0.0
+    for kind, n_rows in (("duckdb", size.rows), ("file", size.rows // _FILE_STORE_SHARE)):
+        folder = context.home(f"feast_{kind}")
+        run("as_of_for_feast", context.size, str(n_rows), str(folder))
+        found = peer.run("feast_offline.py", str(folder), kind)
+        speed = n_rows / found["seconds"]
+        fastest = max(fastest, speed)
+        differing = point_in_time.feast_agrees(folder / f"joined_{kind}.parquet", folder)
+        note = f"{n_rows:,} rows, only the join; {differing} of a sample's values differ; {found['peak_mib']:,.0f} MiB"
+        rows.append(Row(f"  Feast, {kind} store", "rows/s", speed, cpu=n_rows / found["cpu_s"], note=note))
+    ratio = ours["rows_per_s"] / fastest
+    note = "our computing against Feast's joining of what we computed for it"
+    return [*rows, Row("point-in-time, times Feast's fastest", "times", ratio, 15, note=note)]
+
+
+def growth_rows(context: Context) -> list[Row]:
+    """Seconds per n log n must not grow with n."""
+    rows, per = [], []
+    for n in SIZES[context.size].growth:
+        found = run("as_of_growth", context.size, str(n))
+        per.append(found["cpu_s"] / (n * math.log2(n)) * 1e9)
+        note = f"{per[-1]:.2f} ns of CPU per n log2 n; rows = events / 5; peak {found['peak_mib']:,.0f} MiB"
+        rows.append(Row(f"point-in-time, {n:,} events", "s", found["seconds"], cpu=found["cpu_s"], note=note))
+    note = "CPU time per n log2 n at most, over that of the fewest events; n log n keeps near 1"
+    return [*rows, Row("growth beyond n log n", "times", max(per) / per[0], 1.5, at_least=False, note=note)]
+
+
+def serving_rows(context: Context) -> list[Row]:
+    """Reads of 500 x 40 from memory and from Redis, beside Feast's online stores."""
+    ours = run("read_memory", context.size)
+    note = f"an event folded before each read; {ours['differing']:.0f} sampled values differ from batch"
+    rows = [
+        Row("read 500 x 40, memory, p50", "ms", ours["p50_ms"], 0.4, at_least=False, cpu=ours["p50_cpu_ms"], note=note),
+        Row("read 500 x 40, memory, p99", "ms", ours["p99_ms"], 1.0, at_least=False, cpu=ours["p99_cpu_ms"]),
+    ]
+    name = "read 500 x 40, Redis, p50"
+    try:
+        with redis_server(context.home("redis")) as port:
+            rows += _or_missing(lambda: _redis(context, port), name, "ms", 2.5, at_least=False)
+        for kind in ("redis", "sqlite"):
+            what = f"read 500 x 40, times Feast {kind}"
+            rows += _or_missing(lambda kind=kind: _feast_online(context, ours, kind), what, "times", 50)
+    except PeerError as error:
+        rows.append(Row(name, "ms", None, 2.5, at_least=False, note=str(error)))
+    return rows
+
+
+def _redis(context: Context, port: int) -> list[Row]:
+    found = run("read_redis", context.size, str(port))
+    note = f"p99 {found['p99_ms']:.2f} ms; {found['differing']:.0f} sampled values differ from batch"
+    p50, cpu = found["p50_ms"], found["p50_cpu_ms"]
+    return [Row("read 500 x 40, Redis, p50", "ms", p50, 2.5, at_least=False, cpu=cpu, note=note)]
+
+
+def _feast_online(context: Context, ours: Figures, kind: str) -> list[Row]:
+    peer = Peer("feast", context.cache)
+    peer.install()
+    folder = context.home(f"feast_online_{kind}")
+    run("read_for_feast", context.size, str(folder))
+    if kind == "redis":
+        with redis_server(folder) as port:
+            found = peer.run("feast_online.py", str(folder), f"redis:{port}")
+    else:
+        found = peer.run("feast_online.py", str(folder), kind)
+    theirs = float(np.median(found["times"])) * 1e3
+    differing = serving.agrees_with_feast(found["first"], folder)
+    note = f"same values written to it; {differing} of 20,000 differ"
+    return [
+        Row(f"  Feast {kind} store, p50", "ms", theirs, note=note),
+        Row(f"read 500 x 40, times Feast {kind}", "times", theirs / ours["p50_ms"], 50, note="ours from memory"),
+    ]
+
+
+def streaming_rows(context: Context) -> list[Row]:
+    """The `video` system's whole feature set, and state for many keys."""
+    found, seen, n_keys = run("batches", context.size), run("visible", context.size), SIZES[context.size].keys
+    note = f"{found['per_event']:.1f} groups of tiles an event; median batch of 512"
+    updates, events = (found["updates_per_s"], found["updates_per_cpu_s"]), found["mean_events_per_s"]
+    rows = [
+        Row("feature-tile updates", "1/s", updates[0], 300_000, cpu=updates[1], note=note),
+        Row("events, video's whole feature set", "1/s", found["events_per_s"], 30_000, cpu=found["events_per_cpu_s"],
+            note=f"batches of 512; {events:,.0f} over all batches"),
+        Row("append to visible, one event, p50", "ms", seen["p50_ms"], 1.0, at_least=False, cpu=seen["p50_cpu_ms"],
+            note=f"memory log, fold, read; p99 {seen['p99_ms']:.2f} ms"),
+    ]  # fmt: skip
+    ranker, whole = run("keys", str(n_keys), "ranker"), run("keys", str(n_keys // 10), "whole")
+    limit = 1536 * n_keys / 1_000_000
+    note = f"{ranker['bytes_per_key']:,.0f} bytes a key; the ranker's features of video, 3 events a user"
+    rows.append(Row(f"state of {n_keys:,} users", "MiB", ranker["mib"], limit, at_least=False, note=note))
+    note = "all stages' features too: the last 50 watched twice and the last 500 shown of each user"
+    return [*rows, Row("  state of a user with all sequences", "bytes", whole["bytes_per_key"], note=note)]
+
+
+def recovery_rows(context: Context) -> list[Row]:
+    """Restart with a snapshot at nine tenths of the log."""
+    folder = context.home("recovery")
+    wrote = run("write_log", context.size, str(folder))
+    found = run("recover", context.size, str(folder))
+    note = (
+        f"restore {wrote['snapshot_mib']:,.0f} MiB {found['restore_s']:.1f} s, rest of the log {found['fold_s']:.1f} s"
+    )
+    name = f"recovery, {SIZES[context.size].events:,} events"
+    return [Row(name, "s", found["seconds"], 10, at_least=False, cpu=found["cpu_s"], note=note)]
+
+
+def _or_missing(
+    make: Callable[[], Sequence[Row]], name: str, unit: str, bar: float, *, at_least: bool = True
+) -> Sequence[Row]:
+    """The lines, or one that says why there are none."""
+    try:
+        return make()
+    except (PartError, PeerError) as error:
+        return [Row(name, unit, None, bar, at_least, note=str(error)[:150])]
+
+
+SECTIONS: dict[str, Callable[[Context], list[Row]]] = {
+    "as_of": point_in_time_rows,
+    "growth": growth_rows,
+    "read": serving_rows,
+    "stream": streaming_rows,
+    "recovery": recovery_rows,
+}
