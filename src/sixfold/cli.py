@@ -226,6 +226,32 @@ def ingest(
 
 
 @app.command()
+def features(
+    system: SystemArgument,
+    given: Annotated[list[str] | None, typer.Argument(help="Keys and request fields, such as user=7 video=3.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show each value and what it came from.")] = False,
+    only: Annotated[str, typer.Option("--only", help="Only features with this in their name.")] = "",
+    at: Annotated[str | None, typer.Option("--at", help="As of this time; by default the end of the log.")] = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = None,
+) -> None:
+    """List a system's features; with --explain user=7 video=3 their values, and the events and tiles behind them."""
+    from sixfold.run import features as featuring
+
+    definition = load_system(system)
+    if not explain:
+        if given or at:
+            raise InputError("keys and a time are for --explain", hint=f"sixfold features {system} --explain user=7")
+        finish(featuring.list_features(definition, only=only), json)
+        return
+    place = current_home(home, definition.name, Path(data).name if data else None)
+    moment = dict(pair.partition("=")[::2] for pair in given or [])
+    when = instant(at) if at else None
+    finish(featuring.explain_features(place, definition, moment, at=when, only=only), json)
+
+
+@app.command()
 def dataset(
     folder: Annotated[Path, typer.Argument(help="Where to write: a new folder, or one that holds this very set.")],
     since: FromOption = None,

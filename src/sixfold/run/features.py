@@ -1,23 +1,47 @@
-"""Step 3, features: what they are, and the training set that they make."""
+"""Step 3, features: what they are, where a value comes from, and the training set that they make."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sixfold._core.errors import DataError
+from sixfold._core.errors import DataError, InputError
 from sixfold._core.table import Table
 from sixfold.data.log import Log
 from sixfold.features.dataset import Recipe, StoredDataset, write_dataset
+from sixfold.features.definitions import Feature, Request
+from sixfold.features.explain import Explained, explain
+from sixfold.features.featureset import FeatureSet
+from sixfold.features.lineage import Lineage, lineage_of
 from sixfold.models.contract import Progress, silent
-from sixfold.models.training_set import served_points
+from sixfold.models.training_set import offset_at, served_points
 from sixfold.run.home import Home
 from sixfold.system import System
 
-__all__ = ["Written", "write_training_set"]
+__all__ = ["Explanation", "Listed", "Written", "explain_features", "list_features", "write_training_set"]
 
 _STEP = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The features of a system: those the ranker reads, then those of the other stages."""
+
+    system: str
+    fingerprint: str
+    ranker: tuple[Lineage, ...]
+    stages: tuple[Lineage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The features of one moment, (`at`, `offset`), with what each value came from."""
+
+    system: str
+    moment: Mapping[str, Any]
+    features: tuple[Explained, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +54,59 @@ class Written:
     columns: int
     reused: bool
     seconds: float
+
+
+def list_features(system: System, *, only: str = "") -> Listed:
+    """The features of the system with `only` in their name."""
+    own = set(system.features.names)
+    lines = [lineage_of(feature) for feature in _named(system, only)]
+    ranker, stages = ([line for line in lines if (line.name in own) == mine] for mine in (True, False))
+    return Listed(system.name, system.online_features.fingerprint, tuple(ranker), tuple(stages))
+
+
+def explain_features(
+    home: Home, system: System, given: Mapping[str, str], *, at: int | None = None, only: str = "", newest: int = 5
+) -> Explanation:
+    """The features of the keys and request fields in `given`, as of what the log knew at `at` (by default: all of it).
+
+    Features of entities that are not named are left out, and those without `only` in their name.
+    """
+    with home.log() as log:
+        end, last = log.end()
+        history = log.read(0, end, [stream.name for stream in system.online_features.streams])
+    at = last if at is None else at
+    row = {**_moment(system, given), "at": at, "offset": offset_at(history, at) if at < last else end}
+    wanted = [feature for feature in _named(system, only) if set(_entities(feature)) <= set(row)]
+    if not wanted:
+        raise InputError("no such feature is about what was named", hint="give all keys it needs: user=7 video=3")
+    return Explanation(system.name, row, explain(FeatureSet(wanted), history, row, newest=newest))
+
+
+def _named(system: System, only: str) -> list[Feature]:
+    found = [feature for feature in system.online_features if only in feature.name]
+    if not found:
+        raise InputError(f"no feature has {only!r} in its name", hint=f"see `sixfold features {system.name}`")
+    return found
+
+
+def _entities(feature: Any) -> list[str]:
+    return [entity.name for entity in FeatureSet(feature).entities]
+
+
+def _moment(system: System, given: Mapping[str, str]) -> dict[str, Any]:
+    """Keys and request fields from text, in their types; InputError for what no feature knows."""
+    features = system.online_features
+    kinds: dict[str, type] = {entity.name: entity.key for entity in features.entities}
+    kinds |= {part.name: part.kind for part in features.primitives if isinstance(part, Request)}
+    out: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in kinds:
+            raise InputError(f"no feature is about {name!r}", hint=f"give NAME=VALUE, of {', '.join(kinds)}")
+        try:
+            out[name] = text if kinds[name] is str else kinds[name](text)
+        except ValueError as error:
+            raise InputError(f"{name} must be {kinds[name].__name__}; found {text!r}") from error
+    return out
 
 
 def write_training_set(
