@@ -14,6 +14,9 @@ from sixfold.models.neighbours import FittedNeighbours, consumption
 
 __all__ = ["EASE", "ease_weights"]
 
+_BLOCK = 512
+"""How many columns are worked on at a time where a copy of all would be as large as the matrix."""
+
 
 @dataclass(frozen=True, slots=True)
 class EASE:
@@ -45,15 +48,26 @@ class EASE:
         users, items, weights, n_users = consumption(data, rows, len(chosen))
         progress("multiplying", 0.1)
         x = sp.csr_array((weights.astype(np.float32), (users, items)), shape=(n_users, len(chosen)))
-        b = ease_weights((x.T @ x).toarray(), self.l2)
+        b = ease_weights(_gram(x), self.l2)
         progress("keeping the largest weights", 0.7)
         return FittedNeighbours.from_dense(catalogue.keys[chosen], b, self.keep)
+
+
+def _gram(x: sp.csr_array) -> Array:
+    """x' x, (n_items, n_items) float32 in columns, some at a time: all of the sparse product is as large again."""
+    n = x.shape[1]
+    out = np.empty((n, n), np.float32, order="F")
+    by_item = x.tocsc()
+    for start in range(0, n, _BLOCK):
+        out[:, start : start + _BLOCK] = (x.T @ by_item[:, start : start + _BLOCK]).toarray()
+    return out
 
 
 def ease_weights(gram: Array, l2: float) -> Array:
     """B of EASE for a Gram matrix (n, n), float32: B = I - P / diag(P) with P = (G + l2 I)^-1, so diag(B) = 0.
 
-    Steck 2019, equations 7 and 8. Raises ModelError if the matrix cannot be factored. `gram` is overwritten.
+    Steck 2019, equations 7 and 8. Raises ModelError if the matrix cannot be factored. A `gram` of float32 in columns
+    is overwritten, and takes the result: nothing else of its size is needed.
 
     >>> print(ease_weights(np.array([[2.0, 1.0], [1.0, 2.0]], np.float32), 1.0).round(3))
     [[0.    0.333]
@@ -66,8 +80,11 @@ def ease_weights(gram: Array, l2: float) -> Array:
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1) if not failed else (factor, 0)
     if failed or failed_too:
         raise ModelError(f"the normal equations cannot be solved with l2={l2}", hint="give a larger l2")
-    p = np.tril(inverse)
-    p += np.tril(inverse, -1).T
+    p: Array = inverse.T
+    for start in range(0, len(p), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        p[block, :start] = p[:start, block].T
+        p[block, block] = np.triu(p[block, block]) + np.triu(p[block, block], 1).T
     p /= -np.diag(p).copy()
     p[diagonal] = 0.0
-    return np.ascontiguousarray(p)
+    return p
