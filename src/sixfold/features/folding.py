@@ -103,15 +103,13 @@ class Batch:
         return np.where(newer, self._value(field.events.name, field, True)[found], numbers)
 
 
-def chunks(tables: Mapping[str, Table], size: int) -> Iterator[tuple[dict[str, Table], int]]:
-    """The tables cut at offsets into parts of about `size` events, each with the offset that it ends before."""
-    total = sum(len(table) for table in tables.values())
-    if total <= size:
-        stop = max((int(table["offset"][-1]) + 1 for table in tables.values() if table), default=0)
+def chunks(tables: Mapping[str, Table], size: int, stop: int) -> Iterator[tuple[dict[str, Table], int]]:
+    """The tables cut at offsets into parts of about `size` events, each with the offset it ends before, last `stop`."""
+    if sum(len(table) for table in tables.values()) <= size:
         yield {name: table for name, table in tables.items() if table}, stop
         return
     offsets = np.sort(np.concatenate([table["offset"] for table in tables.values()]))
-    edges = [*offsets[::size].tolist(), int(offsets[-1]) + 1]
+    edges = [*offsets[::size].tolist(), stop]
     for low, high in pairwise(edges):
         part = {}
         for name, table in tables.items():

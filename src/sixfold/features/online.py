@@ -14,10 +14,11 @@ from sixfold.features.definitions import Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import Batch, chunks
 from sixfold.features.grouping import KeyPath, Part, Schema, value_name
+from sixfold.features.journal import Journal
 from sixfold.features.plan import Made, Plan
 from sixfold.features.reading import NewestReader, Reader, TileReader, readers_of
 from sixfold.features.snapshot import Snapshot, read_snapshot, write_snapshot
-from sixfold.features.store import Store
+from sixfold.features.store import Distant, Store
 
 __all__ = ["OnlineFeatures"]
 
@@ -28,7 +29,8 @@ class OnlineFeatures:
     """The features of a set, from the events with offset < `offset`: a fold of the log into a store.
 
     Equal prefixes give equal values, however the log is cut into folds, and however often state is saved and restored
-    in between. Not for use by several threads at once.
+    in between. With a durable store, it goes on from the offset that the store holds. Not for use by several threads
+    at once.
     """
 
     def __init__(self, features: FeatureSet, store: Store) -> None:
@@ -36,17 +38,27 @@ class OnlineFeatures:
         self.offset = 0
         self._last_arrival = 0
         self._store = store
+        self._distant = store if isinstance(store, Distant) else None
         self._plan = Plan(features)
         self._streams = {stream.name for stream in features.streams}
-        self._open()
+        self._lay_out()
+        if (clock := self._journal.resume()) is None:
+            self._store.open(self._schema.shapes())
+        else:
+            self._set(clock)
 
     def _open(self) -> None:
-        self._schema = Schema(self._plan)
+        self._lay_out()
         self._store.open(self._schema.shapes())
+        self.offset, self._last_arrival = 0, 0
+
+    def _lay_out(self) -> None:
+        self._schema = Schema(self._plan)
         self._readers = readers_of(self._schema, self._store)
         self._newest = {r.group.name: r for r in self._readers if isinstance(r, NewestReader)}
         self._routes: dict[tuple[str, ...], _Route] = {}
         self._known: dict[str, tuple[Any, Array, Array]] = {}
+        self._journal = Journal(self.features.fingerprint, self._schema, self._readers, self._store)
 
     def fold(self, history: Mapping[str, Table], stop: int) -> None:
         """Take in the events with self.offset <= offset < stop, as the log gives them; other streams are ignored.
@@ -64,16 +76,23 @@ class OnlineFeatures:
         if stop < self.offset:
             raise FeatureError(f"events below {self.offset} are folded already; cannot fold up to {stop}")
         if tables:
-            for part, end in chunks(tables, _CHUNK):
+            for part, end in chunks(tables, _CHUNK, stop):
                 self._fold(part)
-                self.offset = end
-        self.offset = stop
+                self._advance(end)
+        elif stop > self.offset:
+            self._advance(stop)
+
+    def _advance(self, offset: int) -> None:
+        self._journal.commit({"offset": offset, "last_arrival": self._last_arrival})
+        self.offset = offset
 
     def _fold(self, tables: Mapping[str, Table]) -> None:
         batch = Batch(self._schema, tables, self._newest)
         readers = [reader for reader in self._readers if reader.group.stream.name in tables]
         made = [batch.contributions(reader.group) for reader in readers]
         self._last_arrival = max(self._last_arrival, *(int(table["arrived"][-1]) for table in tables.values()))
+        if self._distant is not None:
+            self._distant.expect({reader.group.name: rows for reader, (rows, _, _) in zip(readers, made, strict=True)})
         for reader, (rows, order, lanes) in zip(readers, made, strict=True):
             keep_from = reader.keep_from(self._last_arrival) if isinstance(reader, TileReader) else 0
             if len(rows):
@@ -93,6 +112,9 @@ class OnlineFeatures:
         for feature, slot in route.requests:
             given = candidates.get(feature.name, request.get(feature.name))
             columns[slot] = request_column(feature, given, len(given) if isinstance(given, np.ndarray) else 1)
+        if self._distant is not None:
+            stale = {reader.group.name: reader.stale(asked.rows(reader.group.path), at) for reader in route.readers}
+            self._distant.expect(stale)
         for reader in route.readers:
             for slot, column in zip(reader.slots, reader.columns(asked.rows(reader.group.path), at), strict=True):
                 columns[slot] = column
@@ -147,7 +169,6 @@ class OnlineFeatures:
         """
         path, state = read_snapshot(folder, self.features.fingerprint)
         self._open()
-        self.offset, self._last_arrival = 0, 0
         try:
             self._store.load(path / "store")
         except (DataError, OSError, ValueError, KeyError) as error:
@@ -157,9 +178,14 @@ class OnlineFeatures:
             self._schema.spaces[name].restore(numbers)
         for reader in self._readers:
             reader.rows.seen = state.seen[reader.group.name]
+        self._journal.commit(state.clock)
+        self._set(state.clock)
+
+    def _set(self, clock: Mapping[str, int]) -> None:
+        self.offset, self._last_arrival = clock["offset"], clock["last_arrival"]
+        for reader in self._readers:
             if isinstance(reader, TileReader):
-                reader.keep_from(state.clock["last_arrival"])
-        self.offset, self._last_arrival = state.clock["offset"], state.clock["last_arrival"]
+                reader.keep_from(self._last_arrival)
 
 
 class _Asked:

@@ -117,14 +117,18 @@ class TileReader:
                 hint="ask for a later moment, or compute the past from the log with as_of",
             )
 
-    def _read(self, rows: Array, at: int) -> Array:
+    def stale(self, rows: Array, at: int) -> Array:
+        """Those of the rows that have to be read from the store."""
         self._advance(at)
         size = len(self.group.path.rows)
         if size > len(self._stamp):
             extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
             self._stamp = np.append(self._stamp, np.full(extra, -1))
             self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
-        stale = rows[self._stamp[rows] != self._epoch]
+        return np.asarray(rows[self._stamp[rows] != self._epoch])
+
+    def _read(self, rows: Array, at: int) -> Array:
+        stale = self.stale(rows, at)
         if len(stale):
             self._refresh(np.unique(stale) if len(stale) > 1 else stale)
         return self._values[rows]
@@ -188,7 +192,11 @@ class NewestReader:
         self._freshen(rows)
         return self._at[rows], self._columns[lane][rows]
 
-    def _freshen(self, rows: Array) -> None:
+    def stale(self, rows: Array, at: int) -> Array:
+        """Those of the rows that have to be read from the store."""
+        return self._not_fresh(rows) if self.group.single else rows
+
+    def _not_fresh(self, rows: Array) -> Array:
         size = len(self.group.path.rows)
         if size > len(self._is_fresh):
             extra = max(size, 2 * len(self._is_fresh)) - len(self._is_fresh)
@@ -196,7 +204,10 @@ class NewestReader:
             self._at = np.append(self._at, np.zeros(extra, np.int64))
             self._columns = [np.append(column, np.zeros(extra, np.int64)) for column in self._columns]
             self._decoded = [np.append(column, np.zeros(extra, column.dtype)) for column in self._decoded]
-        stale = rows[~self._is_fresh[rows]]
+        return rows[~self._is_fresh[rows]]
+
+    def _freshen(self, rows: Array) -> None:
+        stale = self._not_fresh(rows)
         if len(stale) == 0:
             return
         raw = self._store.read(self.group.name, stale, ())[:, :, 0]

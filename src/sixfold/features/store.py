@@ -7,13 +7,13 @@ knows two shapes of state and nothing about features; its lanes are int64 and me
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from sixfold._core.table import Array
 
-__all__ = ["NEUTRAL", "Newest", "Shape", "Store", "Tiles"]
+__all__ = ["NEUTRAL", "Distant", "Durable", "Held", "Newest", "Shape", "Store", "Tiles"]
 
 NEUTRAL = int(np.iinfo(np.int64).min)
 """The neutral element of a maximum lane, and the `at` of a place that holds no event."""
@@ -77,4 +77,46 @@ class Store(Protocol):
 
     def load(self, folder: Path) -> None:
         """Replace all state by what `save` wrote; the groups are those of `open`. Raises DataError if it is damaged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store was given with its last commit: the clock, and the ledger from its first byte."""
+
+    clock: Mapping[str, int]
+    ledger: bytes
+
+
+@runtime_checkable
+class Durable(Protocol):
+    """What a store has besides if its state outlives the process. Without it, state is rebuilt from snapshot and log.
+
+    Folds take effect for reads at once, for good only with `commit`: whole or not at all, together with the clock,
+    which says up to which offset of the log they go. So whoever comes back after a crash goes on from exactly there.
+    """
+
+    def resume(self, version: str, shapes: Mapping[str, Shape]) -> Held | None:
+        """Instead of `open`: go on with these groups from the last commit; None, and empty, if there is none.
+
+        `version` names what the state means: it must never be mixed with another's. Raises FeatureError if the store
+        holds another version and cannot keep both.
+        """
+        ...
+
+    def commit(self, clock: Mapping[str, int], ledger: bytes) -> None:
+        """Make everything since the last commit durable, with `clock` in place of the last one.
+
+        `ledger` is appended to what was given before: the numbers of keys and such, which only grow. Raises
+        ServiceError, and from then on until `resume` or `open`, if it cannot be known that all has been written.
+        """
+        ...
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """What a store has besides if it is far away."""
+
+    def expect(self, wants: Mapping[str, Array]) -> None:
+        """Reads of these rows of these groups follow: fetch them in one round trip. Rows may repeat or be 0."""
         ...

@@ -7,7 +7,7 @@ import numpy as np
 from sixfold._core.table import Array
 from sixfold.features.store import NEUTRAL, Tiles
 
-__all__ = ["TileArena"]
+__all__ = ["TileArena", "merge_tiles", "over_windows", "runs", "spread"]
 
 _LEAST_ROOM = 4
 
@@ -30,7 +30,7 @@ class TileArena:
 
     def fold(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
         """Merge events into their rows."""
-        rows, tiles, lanes = self._merged(rows, tiles, lanes)
+        rows, tiles, lanes = merge_tiles(rows, tiles, lanes, self._adds)
         self._widen(int(rows[-1]) + 1)
         last = self._start[rows] + self._count[rows] - 1
         same = (self._tiles[last] == tiles) & (self._count[rows] > 0)
@@ -48,7 +48,7 @@ class TileArena:
         self._widen(int(rows.max()) + 1)
         owner, mine = np.unique(rows, return_inverse=True)
         kinds, kind = np.unique(tiles, return_inverse=True)
-        held = _spread(self._start[owner], self._count[owner])
+        held = spread(self._start[owner], self._count[owner])
         found = np.minimum(np.searchsorted(kinds, self._tiles[held]), len(kinds) - 1)
         pairs = np.repeat(np.arange(len(owner)), self._count[owner]) * len(kinds) + found
         named = held[(kinds[found] == self._tiles[held]) & np.isin(pairs, mine * len(kinds) + kind)]
@@ -56,7 +56,7 @@ class TileArena:
         self._lanes[self._adds :, named] = NEUTRAL
 
     def _append(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
-        first, sizes = _runs(rows)
+        first, sizes = runs(rows)
         owner = rows[first]
         fits = self._count[owner] + sizes <= self._room[owner]
         if not fits.all():
@@ -66,19 +66,19 @@ class TileArena:
                 return
             rows, tiles, lanes = rows[~cramped], tiles[~cramped], lanes[:, ~cramped]
             owner, sizes = owner[fits], sizes[fits]
-        place = _spread(self._start[owner] + self._count[owner], sizes)
+        place = spread(self._start[owner] + self._count[owner], sizes)
         self._tiles[place] = tiles
         self._lanes[:, place] = lanes
         self._count[owner] += sizes
 
     def _rebuild(self, owner: Array, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
         """Compact the blocks of `owner` (sorted, unique) together with new entries, in more room where needed."""
-        old = _spread(self._start[owner], self._count[owner])
+        old = spread(self._start[owner], self._count[owner])
         rows = np.concatenate([np.repeat(owner, self._count[owner]), rows])
         tiles = np.concatenate([self._tiles[old], tiles])
         lanes = np.concatenate([self._lanes[:, old], lanes], axis=1)
         kept = tiles >= keep_from
-        rows, tiles, lanes = self._merged(rows[kept], tiles[kept], lanes[:, kept])
+        rows, tiles, lanes = merge_tiles(rows[kept], tiles[kept], lanes[:, kept], self._adds)
         count = np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner)
         need = np.maximum(_LEAST_ROOM, 1 << np.frexp(count.astype(np.float64))[1].astype(np.int64))
         moves = owner[need > self._room[owner]]
@@ -90,7 +90,7 @@ class TileArena:
         self._room[moves] = room
         self._used += total
         self._count[owner] = count
-        place = _spread(self._start[owner], count)
+        place = spread(self._start[owner], count)
         self._tiles[place] = tiles
         self._lanes[:, place] = lanes
 
@@ -102,27 +102,10 @@ class TileArena:
         size = max(len(self._tiles), 1 << (2 * (live + extra) - 1).bit_length())
         tiles, lanes = np.zeros(size, np.int64), np.zeros((self._width, size), np.int64)
         start = np.cumsum(self._room) - self._room
-        old, new = _spread(self._start, self._count), _spread(start, self._count)
+        old, new = spread(self._start, self._count), spread(start, self._count)
         tiles[new] = self._tiles[old]
         lanes[:, new] = self._lanes[:, old]
         self._tiles, self._lanes, self._start, self._used = tiles, lanes, start, live
-
-    def _merged(self, rows: Array, tiles: Array, lanes: Array) -> tuple[Array, Array, Array]:
-        """Entries sorted by (row, tile), one for each."""
-        if len(rows) < 2:
-            return rows, tiles, lanes
-        order = _sorted(rows, tiles)
-        rows, tiles = rows[order], tiles[order]
-        is_first = np.ones(len(rows), np.bool_)
-        is_first[1:] = (rows[1:] != rows[:-1]) | (tiles[1:] != tiles[:-1])
-        lanes = lanes[:, order]
-        if is_first.all():
-            return rows, tiles, lanes
-        first = np.flatnonzero(is_first)
-        merged = np.empty((self._width, len(first)), np.int64)
-        for lane, out, i in zip(lanes, merged, range(self._width), strict=True):
-            (np.add if i < self._adds else np.maximum).reduceat(lane, first, out=out)
-        return rows[first], tiles[first], merged
 
     def _widen(self, n_rows: int) -> None:
         if n_rows > len(self._count):
@@ -133,29 +116,14 @@ class TileArena:
 
     def read(self, rows: Array, lowest: Sequence[int]) -> Array:
         """The lanes merged over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
-        out = np.zeros((len(lowest), self._width, len(rows)), np.int64)
-        out[:, self._adds :] = NEUTRAL
         rows = np.where(rows < len(self._count), rows, 0)
         count = self._count[rows]
-        full = np.flatnonzero(count)
-        if len(full) == 0:
-            return out
-        entries = _spread(self._start[rows], count)
-        first = (np.cumsum(count) - count)[full]
-        tiles = self._tiles[entries]
-        lanes = [lane[entries] for lane in self._lanes]
-        for w, low in enumerate(lowest):
-            inside = tiles >= low
-            for i, lane in enumerate(lanes):
-                if i < self._adds:
-                    out[w, i, full] = np.add.reduceat(lane * inside, first)
-                else:
-                    out[w, i, full] = np.maximum.reduceat(np.where(inside, lane, NEUTRAL), first)
-        return out
+        entries = spread(self._start[rows], count)
+        return over_windows(self._tiles[entries], [lane[entries] for lane in self._lanes], count, lowest, self._adds)
 
     def arrays(self) -> dict[str, Array]:
         """All state, compact."""
-        entries = _spread(self._start, self._count)
+        entries = spread(self._start, self._count)
         return {"count": self._count, "tiles": self._tiles[entries], "lanes": self._lanes[:, entries]}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -168,7 +136,46 @@ class TileArena:
         self._lanes = np.append(arrays["lanes"], np.zeros((self._width, 1), np.int64), axis=1)
 
 
-def _runs(rows: Array) -> tuple[Array, Array]:
+def merge_tiles(rows: Array, tiles: Array, lanes: Array, adds: int) -> tuple[Array, Array, Array]:
+    """Entries sorted by (row, tile), one for each; the first `adds` lanes are summed, the others keep a maximum."""
+    if len(rows) < 2:
+        return rows, tiles, lanes
+    order = _sorted(rows, tiles)
+    rows, tiles = rows[order], tiles[order]
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = (rows[1:] != rows[:-1]) | (tiles[1:] != tiles[:-1])
+    lanes = lanes[:, order]
+    if is_first.all():
+        return rows, tiles, lanes
+    first = np.flatnonzero(is_first)
+    merged = np.empty((len(lanes), len(first)), np.int64)
+    for i, (lane, out) in enumerate(zip(lanes, merged, strict=True)):
+        (np.add if i < adds else np.maximum).reduceat(lane, first, out=out)
+    return rows[first], tiles[first], merged
+
+
+def over_windows(tiles: Array, lanes: Sequence[Array], count: Array, lowest: Sequence[int], adds: int) -> Array:
+    """The lanes of each row's entries over the tiles >= each of `lowest`, (len(lowest), len(lanes), n_rows).
+
+    `count` says how many entries each row has; they follow one another.
+    """
+    out = np.zeros((len(lowest), len(lanes), len(count)), np.int64)
+    out[:, adds:] = NEUTRAL
+    full = np.flatnonzero(count)
+    if len(full) == 0:
+        return out
+    first = (np.cumsum(count) - count)[full]
+    for w, low in enumerate(lowest):
+        inside = tiles >= low
+        for i, lane in enumerate(lanes):
+            if i < adds:
+                out[w, i, full] = np.add.reduceat(lane * inside, first)
+            else:
+                out[w, i, full] = np.maximum.reduceat(np.where(inside, lane, NEUTRAL), first)
+    return out
+
+
+def runs(rows: Array) -> tuple[Array, Array]:
     """Where each run of equal rows begins, and its length."""
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = rows[1:] != rows[:-1]
@@ -176,7 +183,7 @@ def _runs(rows: Array) -> tuple[Array, Array]:
     return first, np.append(first[1:], len(rows)) - first
 
 
-def _spread(start: Array, count: Array) -> Array:
+def spread(start: Array, count: Array) -> Array:
     """The places start .. start + count - 1 of every block, one after the other."""
     stop = np.cumsum(count)
     total = int(stop[-1]) if len(stop) else 0
