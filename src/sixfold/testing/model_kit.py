@@ -113,7 +113,7 @@ def _check_forgiving(fitted: FittedRanker, features: Table) -> None:
     some = features.take(slice(0, 7))
     _check_close(fitted.predict(features).take(slice(0, 7)), fitted.predict(some), "rows must not see each other")
     assert len(fitted.predict(features.take(slice(0, 0)))) == 0, "no rows in, no rows out"
-    same = Table({name: np.broadcast_to(values[3], values.shape) for name, values in some.items()})
+    same = Table({name: np.broadcast_to(values[3:4], values.shape) for name, values in some.items()})
     copied = Table({name: values.copy() for name, values in same.items()})
     _check_same(fitted.predict(same), fitted.predict(copied), "a broadcast column is a column like any other")
     strange: dict[str, Array] = {
