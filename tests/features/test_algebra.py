@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sixfold import features as f
 from sixfold._core.errors import DefinitionError
 from sixfold.data.events import Events
 from sixfold.features import FeatureSet
-from sixfold.features import definitions as f
 from sixfold.features.algebra import Lane, finalize, fixed, lanes_of, order_image, order_value, prepare
 from sixfold.features.definitions import Aggregate
 from sixfold.features.store import NEUTRAL

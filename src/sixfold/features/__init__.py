@@ -1,31 +1,39 @@
 """Phase 3, features: one definition, several evaluators, one law: equal prefixes give equal values."""
 
-from sixfold.features.batch import as_of
-from sixfold.features.definitions import (
-    Age,
-    Aggregate,
-    Computed,
-    Feature,
-    Recent,
-    Request,
-    age,
-    attribute,
-    computed,
+from sixfold.features.aggregates import (
     count,
-    last,
+    decayed_count,
+    decayed_mean,
+    decayed_sum,
     max,
     mean,
     min,
     rate,
+    std,
+    sum,
+    var,
+)
+from sixfold.features.batch import as_of
+from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Recent, Request
+from sixfold.features.featureset import FeatureSet
+from sixfold.features.kinds import KINDS
+from sixfold.features.online import OnlineFeatures
+from sixfold.features.recents import (
+    age,
+    attribute,
+    burstiness,
+    computed,
+    first,
+    last,
     request,
     sequence,
-    sum,
+    time_since_last,
+    zscore,
 )
-from sixfold.features.featureset import FeatureSet
-from sixfold.features.online import OnlineFeatures
 from sixfold.features.store import Store
 
 __all__ = [
+    "KINDS",
     "Age",
     "Aggregate",
     "Computed",
@@ -38,8 +46,13 @@ __all__ = [
     "age",
     "as_of",
     "attribute",
+    "burstiness",
     "computed",
     "count",
+    "decayed_count",
+    "decayed_mean",
+    "decayed_sum",
+    "first",
     "last",
     "max",
     "mean",
@@ -47,5 +60,9 @@ __all__ = [
     "rate",
     "request",
     "sequence",
+    "std",
     "sum",
+    "time_since_last",
+    "var",
+    "zscore",
 ]

@@ -17,15 +17,15 @@ from sixfold._core.errors import FeatureError
 from sixfold._core.hashing import canonical
 from sixfold._core.table import Array, Table
 from sixfold.data.events import Events, field_values
-from sixfold.features.algebra import Lane, finalize, prepare
+from sixfold.features.algebra import Lane, at_instant, finalize, prepare
 from sixfold.features.columns import age_of, as_number, pick, pick_sequence, pick_single, request_column
-from sixfold.features.definitions import Age, Key
+from sixfold.features.definitions import Age, Key, Recent
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.keys import Codebook, JointCode
 from sixfold.features.ordered import Ordered
 from sixfold.features.plan import Aggregated, Group, Plan, key_spec
 from sixfold.features.tiled import Tiled
-from sixfold.features.windows import hop_of
+from sixfold.features.windows import Cut
 from sixfold.frame import Entity
 
 __all__ = ["as_of"]
@@ -85,12 +85,16 @@ class _Moments:
         """The codes of the keys of a stream's events."""
         name = (stream.name, canonical(key_spec(by)))
         if name not in self._joint:
-            self._joint[name] = JointCode([self._part(stream.name, part) for part in by])
+            self._joint[name] = JointCode(self._key_parts(stream.name, by))
         return self._joint[name]
 
     def codes(self, side: str, stream: Events, by: tuple[Key, ...]) -> Array:
         """The codes of the moments' keys, among those of the stream's events."""
-        return self.joint(stream, by).encode([self._part(side, part)[0] for part in by])
+        return self.joint(stream, by).encode([codes for codes, _ in self._key_parts(side, by)])
+
+    def _key_parts(self, side: str, by: tuple[Key, ...]) -> list[tuple[Array, int]]:
+        """The codes of each part of a key and how many there are; no key at all is one part that is always the same."""
+        return [self._part(side, part) for part in by] or [(np.zeros(len(self.table(side)), np.int64), 1)]
 
     def _part(self, side: str, part: Key) -> tuple[Array, int]:
         name = (side, canonical(key_spec((part,))))
@@ -159,45 +163,50 @@ class _Sight:
 def _newest_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
     ordered = sight.ordered
     for feature, slot in group.newest:
-        if isinstance(feature, Age):
+        if feature.width is not None:
+            yield slot, _sequences(feature, events, sight, feature.width)
+        elif isinstance(feature, Age):
             newest = ordered.newest(sight.key, sight.end)
             yield slot, age_of(sight.at, pick(ordered.at, newest, 0), newest >= 0)
-            continue
-        values = events[feature.value.name]
-        if feature.single:
-            yield slot, pick_single(values, ordered.rows(ordered.newest(sight.key, sight.end)))
         else:
-            yield slot, _sequences(values, sight, feature.n)
+            found = (ordered.oldest if feature.oldest else ordered.newest)(sight.key, sight.end)
+            yield slot, pick_single(events[feature.value.name], ordered.rows(found))
 
 
-def _sequences(values: Array, sight: _Sight, n: int) -> Array:
+def _sequences(feature: Recent | Age, events: Table, sight: _Sight, n: int) -> Array:
     """Made for some rows at a time: the places of all sequences at once would take as much memory as the result."""
     parts = []
     for i in range(0, max(len(sight.key), 1), _SOME_ROWS):
-        places = sight.ordered.last(sight.key[i : i + _SOME_ROWS], sight.end[i : i + _SOME_ROWS], n)
-        parts.append(pick_sequence(values, sight.ordered.rows(places)))
+        some = slice(i, i + _SOME_ROWS)
+        places = sight.ordered.last(sight.key[some], sight.end[some], n)
+        if isinstance(feature, Age):
+            parts.append(age_of(sight.at[some], pick(sight.ordered.at, places, 0), places >= 0))
+        else:
+            parts.append(pick_sequence(events[feature.value.name], sight.ordered.rows(places)))
     return np.concatenate(parts)
 
 
 def _window_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
     by_hop: dict[int | None, list[Aggregated]] = {}
     for aggregated in group.aggregates:
-        by_hop.setdefault(hop_of(aggregated.feature.window), []).append(aggregated)
+        by_hop.setdefault(aggregated.feature.cuts[0].hop, []).append(aggregated)
     values = _lane_values(group.lanes, events, sight.ordered)
     for hop, members in by_hop.items():
         lanes = {i: (group.lanes[i], values[i]) for member in members for i in member.lanes}
         tiled = Tiled(sight.ordered, hop, lanes) if len(sight.ordered) else None
-        by_window: dict[int | None, list[Aggregated]] = {}
+        by_cuts: dict[tuple[Cut, ...], list[Aggregated]] = {}
         for member in members:
-            by_window.setdefault(member.feature.window, []).append(member)
-        for window, same in by_window.items():
+            by_cuts.setdefault(member.feature.cuts, []).append(member)
+        for cuts, same in by_cuts.items():
             wanted = {i for member in same for i in member.lanes}
             if tiled is None:
-                merged = {i: np.full(len(sight.key), group.lanes[i].neutral, np.int64) for i in wanted}
+                nothing = {i: np.full(len(sight.key), group.lanes[i].neutral, np.int64) for i in wanted}
+                merged = [nothing for _ in cuts]
             else:
-                merged = tiled.merge(sight.key, sight.end, sight.at, window, wanted)
+                merged = [tiled.merge(sight.key, sight.end, sight.at, cut, wanted) for cut in cuts]
             for member in same:
-                yield member.slot, finalize(member.feature, [merged[i] for i in member.lanes])
+                column = finalize(member.feature, [part[i] for part in merged for i in member.lanes])
+                yield member.slot, at_instant(member.feature, column, sight.at)
 
 
 def _lane_values(lanes: tuple[Lane, ...], events: Table, ordered: Ordered) -> list[Array]:
@@ -205,5 +214,5 @@ def _lane_values(lanes: tuple[Lane, ...], events: Table, ordered: Ordered) -> li
     out = []
     for lane in lanes:
         values = None if lane.value is None else field_values(lane.value, events)[ordered.order]
-        out.append(prepare(lane, values, len(ordered)))
+        out.append(prepare(lane, values, len(ordered), ordered.at))
     return out

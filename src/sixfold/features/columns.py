@@ -66,5 +66,7 @@ def pick_sequence(values: Array, where: Array) -> Array:
 
 
 def age_of(at: Any, newest: Array, known: Array) -> Array:
-    """Seconds from `newest` to `at`, NaN where it is not known; float64."""
+    """Seconds from `newest`, (n_rows,) or (n_rows, n), to `at`, NaN where it is not known; float64."""
+    if newest.ndim > 1 and isinstance(at, np.ndarray):
+        at = at[:, None]
     return np.where(known, (at - newest).astype(np.float64) / 1e6, np.nan)

@@ -16,10 +16,11 @@ from sixfold._core.times import MINUTE
 from sixfold.data.events import Events, Field, field_values
 from sixfold.data.expr import Expr
 from sixfold.features.batch import as_of
-from sixfold.features.definitions import Feature, Request, age, sequence
+from sixfold.features.definitions import Aggregate, Feature, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.lineage import kind_of, parts_of
-from sixfold.features.windows import hop_of, lowest_tile, tile_of
+from sixfold.features.recents import age, sequence
+from sixfold.features.windows import tile_of
 from sixfold.frame import Entity
 
 __all__ = ["Contribution", "Explained", "TileShare", "explain"]
@@ -126,11 +127,11 @@ class _Scan:
             return Explained(feature.name, kind_of(feature), value, {}, parts=parts)
         key = self._key(feature)
         events = self._events(feature, stream, key)
-        if hasattr(feature, "window"):
-            hop = hop_of(feature.window)
+        if isinstance(feature, Aggregate):
+            hop = feature.cuts[0].hop
             tiles, counts = np.unique(tile_of(events["at"], hop), return_counts=True)
             shares = tuple(TileShare(t * (hop or 0), n) for t, n in zip(tiles.tolist(), counts.tolist(), strict=True))
-            start = None if hop is None else lowest_tile(self._at, feature.window) * hop
+            start = None if hop is None else feature.cuts[0].lowest(self._at) * hop
         else:
             hop, shares, start = None, (), None
         late = _late(events, hop or _PLAIN_HOP)
@@ -177,14 +178,14 @@ class _Scan:
         events = events.with_columns({"adds": adds})
         if hasattr(feature, "window"):
             return events.take(~_missing(adds))
-        order = np.lexsort((events["offset"], events["at"]))[-getattr(feature, "n", 1) :]
-        return events.take(np.sort(order))
+        order = np.lexsort((events["offset"], events["at"]))
+        return events.take(np.sort(order[:1] if getattr(feature, "oldest", False) else order[-feature.n :]))
 
     def _counted(self, feature: Any, events: Table) -> Array:
         """Which events are below the offset, inside the window, and satisfy `where`."""
         keep = events["offset"] < self._offset
         if hasattr(feature, "window"):
-            keep &= tile_of(events["at"], hop_of(feature.window)) >= lowest_tile(self._at, feature.window)
+            keep &= tile_of(events["at"], feature.cuts[0].hop) >= feature.cuts[0].lowest(self._at)
         where = getattr(feature, "where", None)
         if isinstance(where, Expr):
             keep &= field_values(where, events).astype(np.bool_)

@@ -39,7 +39,7 @@ class Batch:
             order = self._tiles(stream, group.hop)
             lanes = [self._lane(stream, lane) for lane in group.lanes]
         else:
-            order = table["at"]
+            order = -table["at"] if group.oldest else table["at"]
             lanes = [self._value(stream, value, numbered) for value, numbered in group.lanes]
         stacked = np.stack(lanes) if lanes else np.empty((0, len(table)), np.int64)
         keep = rows > 0 if group.where is None else (rows > 0) & self._holds(stream, group.where)
@@ -62,7 +62,8 @@ class Batch:
         table = self._tables[stream]
 
         def make() -> Array:
-            return prepare(lane, None if lane.value is None else field_values(lane.value, table), len(table))
+            values = None if lane.value is None else field_values(lane.value, table)
+            return prepare(lane, values, len(table), table["at"])
 
         return self._once((stream, "lane", lane), make)
 
@@ -83,6 +84,8 @@ class Batch:
         return self._once((stream, "rows", path), make)
 
     def _part(self, stream: str, part: Part) -> Array:
+        if part.key is None:
+            return np.ones(len(self._tables[stream]), np.int64)
         if part.path is None or not isinstance(part.key, Field):
             return self._value(stream, part.key, True)
         return self._once((stream, "part", part), lambda: self._attribute(stream, part.key, part.path))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sixfold._core.hashing import canonical
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import Expr
@@ -10,7 +12,7 @@ from sixfold.features.definitions import Age, Aggregate, Key, Recent
 from sixfold.features.interned import Interned, Joined
 from sixfold.features.plan import Group, Plan, key_spec
 from sixfold.features.store import Newest, Shape, Tiles
-from sixfold.features.windows import hop_of
+from sixfold.features.windows import Cut
 from sixfold.frame import Entity
 
 __all__ = ["KeyPath", "NewestGroup", "Part", "Schema", "TileGroup", "value_type"]
@@ -18,9 +20,12 @@ __all__ = ["KeyPath", "NewestGroup", "Part", "Schema", "TileGroup", "value_type"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One part of a key: an entity, or a field found at `path` (the key of the field's own stream)."""
+    """One part of a key: an entity, or a field found at `path` (the key of the field's own stream).
 
-    key: Key
+    The global key has one part without a key.
+    """
+
+    key: Key | None
     numbers: Interned
     path: "KeyPath | None" = None
 
@@ -37,12 +42,18 @@ class KeyPath:
         """The space that the rows are numbered in."""
         return self.joins[-1] if self.joins else self.parts[-1].numbers
 
+    @property
+    def entity(self) -> Entity | None:
+        """The entity that this is the key of, if it is one."""
+        only = self.parts[0].key if len(self.parts) == 1 else None
+        return only if isinstance(only, Entity) else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileGroup:
-    """Aggregates over the same events and key whose windows have one hop.
+    """Aggregates over the same events and key whose cuts have one hop.
 
-    A member is (feature, slot, its window's place in `windows`, its places in `lanes`, adding lanes first).
+    A member is (feature, slot, the places of its cuts in `cuts`, its places in `lanes`, adding lanes first).
     """
 
     name: str
@@ -50,9 +61,9 @@ class TileGroup:
     where: Expr | None
     path: KeyPath
     hop: int | None
-    windows: tuple[int | None, ...]
+    cuts: tuple[Cut, ...]
     lanes: tuple[Lane, ...]
-    members: tuple[tuple[Aggregate, int, int, tuple[int, ...]], ...]
+    members: tuple[tuple[Aggregate, int, tuple[int, ...], tuple[int, ...]], ...]
 
     @property
     def shape(self) -> Shape:
@@ -63,7 +74,11 @@ class TileGroup:
 
 @dataclass(slots=True, eq=False)
 class NewestGroup:
-    """Features of the newest n events of the same key. A lane is (value, whether its number in a space is kept)."""
+    """Features of the newest n events of the same key, or of the oldest one.
+
+    A lane is (value, whether its number in a space is kept). The oldest is the newest by -at, the first folded of
+    equal ones.
+    """
 
     name: str
     stream: Events
@@ -71,6 +86,7 @@ class NewestGroup:
     path: KeyPath
     n: int
     single: bool
+    oldest: bool = False
     lanes: list[tuple[Key, bool]] = field(default_factory=list)
     members: list[tuple[Recent | Age, int, int]] = field(default_factory=list)
 
@@ -113,11 +129,17 @@ class Schema:
         """The way to a key, one for each key."""
         name = canonical(key_spec(by))
         if name not in self._paths:
-            parts = tuple(self._part(key) for key in by)
+            parts = tuple(self._part(key) for key in by) or (Part(None, self._everything()),)
             names = [value_name(key) for key in by]
             joins = tuple(self._space("*".join(names[: i + 1]), Joined()) for i in range(1, len(by)))
             self._paths[name] = KeyPath(parts, joins)  # type: ignore[arg-type]
         return self._paths[name]
+
+    def _everything(self) -> Interned:
+        """The space of the global key, which is 0."""
+        space = self._space("*", Interned(int))
+        space.add(np.zeros(1, np.int64))
+        return space
 
     def numbers(self, value: Key) -> Interned:
         """The space that numbers an entity's keys or a field's values."""
@@ -135,35 +157,37 @@ class Schema:
         return Part(key, self.numbers(key), path)
 
     def _add_tiles(self, group: Group) -> None:
-        hops = dict.fromkeys(hop_of(a.feature.window) for a in group.aggregates)
+        hops = dict.fromkeys(a.feature.cuts[0].hop for a in group.aggregates)
         for hop in hops:
-            mine = [a for a in group.aggregates if hop_of(a.feature.window) == hop]
+            mine = [a for a in group.aggregates if a.feature.cuts[0].hop == hop]
             used = sorted({i for a in mine for i in a.lanes}, key=lambda i: not group.lanes[i].adds)
-            windows = tuple(dict.fromkeys(a.feature.window for a in mine))
+            cuts = tuple(dict.fromkeys(cut for a in mine for cut in a.feature.cuts))
             members = tuple(
-                (a.feature, a.slot, windows.index(a.feature.window), tuple(used.index(i) for i in a.lanes))
+                (a.feature, a.slot, tuple(map(cuts.index, a.feature.cuts)), tuple(map(used.index, a.lanes)))
                 for a in mine
             )
             lanes = tuple(group.lanes[i] for i in used)
             name = f"tiles_{len(self.tiles)}"
             path = self.path(group.by)
-            self.tiles.append(TileGroup(name, group.stream, group.where, path, hop, windows, lanes, members))
+            self.tiles.append(TileGroup(name, group.stream, group.where, path, hop, cuts, lanes, members))
 
     def _add_newest(self, group: Group, feature: Recent | Age, slot: int) -> None:
         path = self.path(group.by)
+        oldest = isinstance(feature, Recent) and feature.oldest
+        target = self._newest_group(group.stream, group.where, path, feature.n, feature.single, oldest=oldest)
         if isinstance(feature, Age):
-            target = self._newest_group(group.stream, None, path, 1, True)
             target.members.append((feature, slot, -1))
             return
-        target = self._newest_group(group.stream, group.where, path, feature.n, feature.single)
         lane = target.lane(feature.value, value_type(feature.value) is str)
         target.members.append((feature, slot, lane))
 
-    def _newest_group(self, stream: Events, where: Expr | None, path: KeyPath, n: int, single: bool) -> NewestGroup:
-        keys = key_spec(tuple(part.key for part in path.parts))
-        name = canonical([stream.name, None if where is None else where.spec(), keys, n, single])
+    def _newest_group(
+        self, stream: Events, where: Expr | None, path: KeyPath, n: int, single: bool, *, oldest: bool = False
+    ) -> NewestGroup:
+        keys = key_spec(tuple(part.key for part in path.parts if part.key is not None))
+        name = canonical([stream.name, None if where is None else where.spec(), keys, n, single, oldest])
         if name not in self.newest:
-            self.newest[name] = NewestGroup(f"newest_{len(self.newest)}", stream, where, path, n, single)
+            self.newest[name] = NewestGroup(f"newest_{len(self.newest)}", stream, where, path, n, single, oldest)
         return self.newest[name]
 
 

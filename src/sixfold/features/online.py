@@ -10,7 +10,7 @@ import numpy as np
 from sixfold._core.errors import DataError, FeatureError
 from sixfold._core.table import Array, Table
 from sixfold.features.columns import request_column
-from sixfold.features.definitions import Request
+from sixfold.features.definitions import Key, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import Batch, chunks
 from sixfold.features.grouping import KeyPath, Part, Schema, value_name
@@ -96,7 +96,9 @@ class OnlineFeatures:
         for reader, (rows, order, lanes) in zip(readers, made, strict=True):
             keep_from = reader.keep_from(self._last_arrival) if isinstance(reader, TileReader) else 0
             if len(rows):
-                self._store.fold(reader.group.name, rows, order=order, lanes=lanes, keep_from=keep_from)
+                kept = reader.sift(rows, order, lanes)
+                if len(kept[0]):
+                    self._store.fold(reader.group.name, kept[0], order=kept[1], lanes=kept[2], keep_from=keep_from)
                 reader.touch(rows)
 
     def now(self, names: Iterable[str], request: Mapping[str, Any], candidates: Mapping[str, Array], at: int) -> Table:
@@ -147,7 +149,7 @@ class OnlineFeatures:
     def _listed(self, name: str) -> tuple[Reader, int]:
         ((_, slot),) = self._route((name,)).outputs
         reader = next((reader for reader in self._readers if slot in reader.slots), None)
-        if reader is None or len(reader.group.path.parts) > 1 or reader.group.path.parts[0].path is not None:
+        if reader is None or reader.group.path.entity is None:
             raise FeatureError(
                 f"feature {name!r} is not keyed by one entity, so its keys cannot be listed",
                 hint="ask for an aggregate, an attribute or an age by a single entity",
@@ -205,11 +207,16 @@ class _Asked:
 
     def _part(self, part: Part) -> Array:
         if part not in self._rows:
-            self._rows[part] = self._entity(part) if part.path is None else self._attribute(part.key, part.path)
+            self._rows[part] = self._found(part)
         return self._rows[part]
 
-    def _entity(self, part: Part) -> Array:
-        name = part.key.name
+    def _found(self, part: Part) -> Array:
+        if part.key is None:
+            return np.ones(1, np.int64)
+        return self._entity(part.key, part) if part.path is None else self._attribute(part.key, part.path)
+
+    def _entity(self, key: Key, part: Part) -> Array:
+        name = key.name
         if name in self._candidates:
             return part.numbers.find(self._candidates[name])
         if name not in self._request:

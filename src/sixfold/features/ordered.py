@@ -74,6 +74,25 @@ class Ordered:
         seen = (key >= 0) & (end > self.starts[key])
         return np.where(seen, self.leader[np.maximum(end, 1) - 1], -1)
 
+    @cached_property
+    def _eldest(self) -> Array | None:
+        """For each position, that of the oldest event by (at, offset) so far; None if it is always the first."""
+        if self._ascent is None:
+            return None
+        instants, rank = np.unique(-self.at, return_inverse=True)
+        descent = np.maximum.accumulate(self.key * len(instants) + rank)
+        is_new = np.ones(len(self), np.bool_)
+        is_new[1:] = descent[1:] > descent[:-1]
+        return np.asarray(np.maximum.accumulate(np.where(is_new, np.arange(len(self)), 0)))
+
+    def oldest(self, key: Array, end: Array) -> Array:
+        """The position of the oldest event seen, -1 if there is none; (n_rows,) int64."""
+        if len(self) == 0:
+            return np.full(len(key), -1, np.int64)
+        start = self.starts[key]
+        found = start if self._eldest is None else self._eldest[np.maximum(end, 1) - 1]
+        return np.where((key >= 0) & (end > start), found, -1)
+
     def last(self, key: Array, end: Array, n: int) -> Array:
         """Positions of the last `n` events seen by (at, offset), newest last, -1 on the left; (n_rows, n) int64."""
         if len(self) == 0:

@@ -29,7 +29,7 @@ class Aggregated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Features over the same events under the same key: aggregates, and those that need the newest events."""
+    """Features over the same events under the same key: aggregates, and those that need single events."""
 
     stream: Events
     where: Expr | None
@@ -82,8 +82,8 @@ class Plan:
         """One group for each (stream, where, key)."""
         members: dict[bytes, list[Aggregate | Recent | Age]] = {}
         for feature in features:
-            where = None if isinstance(feature, Age) else feature.where
-            spec = [feature.stream.name, None if where is None else where.spec(), key_spec(feature.by)]
+            where = None if feature.where is None else feature.where.spec()
+            spec = [feature.stream.name, where, key_spec(feature.by)]
             members.setdefault(canonical(spec), []).append(feature)
         return tuple(self._build(group) for group in members.values())
 
@@ -98,10 +98,8 @@ class Plan:
                 aggregates.append(Aggregated(feature, self._slot(feature), tuple(lanes[name][0] for name, _ in wanted)))
         newest = tuple((f, self._slot(f)) for f in members if not isinstance(f, Aggregate))
         first = members[0]
-        where = None if isinstance(first, Age) else first.where
-        return Group(
-            first.stream, where, first.by, tuple(lane for _, lane in lanes.values()), tuple(aggregates), newest
-        )
+        kept = tuple(lane for _, lane in lanes.values())
+        return Group(first.stream, first.where, first.by, kept, tuple(aggregates), newest)
 
 
 def key_spec(by: tuple[Key, ...]) -> Any:

@@ -8,12 +8,11 @@ import numpy as np
 from sixfold._core.errors import FeatureError
 from sixfold._core.table import Array
 from sixfold._core.times import iso
-from sixfold.features.algebra import finalize
+from sixfold.features.algebra import at_instant, finalize
 from sixfold.features.columns import age_of
 from sixfold.features.definitions import Age
 from sixfold.features.grouping import NewestGroup, Schema, TileGroup, value_type
 from sixfold.features.store import NEUTRAL, Store
-from sixfold.features.windows import lowest_tile
 
 __all__ = ["NewestReader", "Reader", "TileReader"]
 
@@ -66,7 +65,8 @@ class TileReader:
     def __init__(self, group: TileGroup, store: Store) -> None:
         self.group, self._store = group, store
         self.rows = _Rows()
-        self._values = np.zeros((0, len(group.members)))
+        self._places, self._values = _laid_out([feature.width for feature, _, _, _ in group.members])
+        self._decays = any(feature.decays for feature, _, _, _ in group.members)
         self._stamp = np.zeros(0, np.int64)  # the epoch that a row was last read in, -1 once it has changed since
         self._epoch = 0
         self._lowest: list[int] | None = None
@@ -80,10 +80,9 @@ class TileReader:
 
     def keep_from(self, last_arrival: int) -> int:
         """The lowest tile that will still be read after events up to `last_arrival` are folded."""
-        longest = max((w for w in self.group.windows if w is not None), default=None)
-        if longest is not None:
+        if self.group.hop is not None:
             self._last_arrival = last_arrival
-            self._keep_from = lowest_tile(last_arrival, longest) - _SPARE_TILES
+            self._keep_from = min(cut.lowest(last_arrival) for cut in self.group.cuts) - _SPARE_TILES
         return self._keep_from
 
     def touch(self, rows: Array) -> None:
@@ -92,22 +91,31 @@ class TileReader:
         if len(self._stamp):
             self._stamp[rows[rows < len(self._stamp)]] = -1
 
+    def sift(self, rows: Array, order: Array, lanes: Array) -> tuple[Array, Array, Array]:
+        """The events to be folded: all."""
+        return rows, order, lanes
+
     def columns(self, rows: Array, at: int) -> list[Array]:
         """The group's aggregates at the instant `at`, a float64 column for each."""
         values = self._read(rows, at)
-        return [values[:, j] for j in range(values.shape[1])]
+        if not self._decays:
+            return [values[:, place] for place in self._places]
+        return [
+            at_instant(feature, values[:, place], at) if feature.decays else values[:, place]
+            for (feature, _, _, _), place in zip(self.group.members, self._places, strict=True)
+        ]
 
     def token(self, at: int) -> Any:
         """Changes whenever any value may have changed."""
         self._advance(at)
-        return self.rows.version, self._epoch
+        return self.rows.version, self._epoch, at if self._decays else 0
 
     def standing(self, at: int) -> Any:
         """Changes whenever the order of the rows' values may have changed."""
         return self.token(at)
 
     def _advance(self, at: int) -> None:
-        lowest = [lowest_tile(at, window) for window in self.group.windows]
+        lowest = [cut.lowest(at) for cut in self.group.cuts]
         if lowest != self._lowest:
             self._lowest, self._epoch = lowest, self._epoch + 1
         if self.group.hop is not None and min(lowest) < self._keep_from:
@@ -138,9 +146,19 @@ class TileReader:
         for i in range(0, len(rows), _CHUNK):
             part = rows[i : i + _CHUNK]
             lanes = self._store.read(self.group.name, part, self._lowest)
-            for j, (feature, _, window, wanted) in enumerate(self.group.members):
-                self._values[part, j] = finalize(feature, [lanes[window, lane] for lane in wanted])
+            for (feature, _, cuts, wanted), place in zip(self.group.members, self._places, strict=True):
+                merged = [lanes[cut, lane] for cut in cuts for lane in wanted]
+                self._values[part, place] = finalize(feature, merged)
             self._stamp[part] = self._epoch
+
+
+def _laid_out(widths: Sequence[int | None]) -> tuple[list[Any], Array]:
+    """Where the values of each width go in a row, and a table of no rows for them."""
+    stops = np.cumsum([width or 1 for width in widths]).tolist()
+    places = [
+        stop - 1 if width is None else slice(stop - width, stop) for width, stop in zip(widths, stops, strict=True)
+    ]
+    return places, np.zeros((0, stops[-1]))
 
 
 class NewestReader:
@@ -166,6 +184,17 @@ class NewestReader:
         if len(self._is_fresh):
             self._is_fresh[rows[rows < len(self._is_fresh)]] = False
 
+    def sift(self, rows: Array, order: Array, lanes: Array) -> tuple[Array, Array, Array]:
+        """The events to be folded, in order: of the oldest event's group, at most one for each row, if it is older."""
+        if not self.group.oldest:
+            return rows, order, lanes
+        older = np.flatnonzero(order > self.newest(rows, 0)[0])
+        ranked = older[np.lexsort((older, -order[older], rows[older]))]
+        is_first = np.ones(len(ranked), np.bool_)
+        is_first[1:] = rows[ranked[1:]] != rows[ranked[:-1]]
+        kept = np.sort(ranked[is_first])
+        return rows[kept], order[kept], lanes[:, kept]
+
     def token(self, at: int) -> Any:
         """Changes whenever any value may have changed."""
         has_age = any(isinstance(feature, Age) for feature, _, _ in self.group.members)
@@ -179,7 +208,10 @@ class NewestReader:
         """The group's features at the instant `at`."""
         if not self.group.single:
             raw = self._store.read(self.group.name, rows, ())
-            return [self._sequence(raw[0], raw[1 + lane], lane) for _, _, lane in self.group.members]
+            return [
+                age_of(at, raw[0], raw[0] != NEUTRAL) if lane < 0 else self._sequence(raw[0], raw[1 + lane], lane)
+                for _, _, lane in self.group.members
+            ]
         self._freshen(rows)
         newest = self._at[rows]
         return [

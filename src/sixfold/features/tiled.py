@@ -6,7 +6,7 @@ from sixfold._core.table import Array
 from sixfold.features.algebra import Lane
 from sixfold.features.ordered import Ordered
 from sixfold.features.ranges import range_max, range_sum, suffix_merge
-from sixfold.features.windows import lowest_tile, tile_of
+from sixfold.features.windows import Cut, tile_of
 
 __all__ = ["Tiled"]
 
@@ -36,10 +36,10 @@ class Tiled:
             values[self._late] = lane.neutral
         return range_sum(values) if lane.adds else values
 
-    def merge(self, key: Array, end: Array, at: Array, window: int | None, wanted: set[int]) -> dict[int, Array]:
+    def merge(self, key: Array, end: Array, at: Array, cut: Cut, wanted: set[int]) -> dict[int, Array]:
         """The wanted lanes for rows that see positions [starts[key], end) at the instants `at`; (n_rows,) each."""
-        lowest = lowest_tile(at, window)
-        if window is None:
+        lowest = cut.lowest(at)
+        if cut.hop is None:
             first = self._ordered.starts[np.maximum(key, 0)]
         else:
             low = np.clip(lowest - self._base, 0, self._top - self._base + 1)

@@ -3,14 +3,48 @@
 A window W at time t covers the events with tile(at) >= tile(t - W), where tile(x) = floor(x / hop).
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sixfold._core.table import Array
 from sixfold._core.times import DAY, HOUR, MINUTE
 
-__all__ = ["hop_of", "lowest_tile", "tile_of"]
+__all__ = ["HALF_LIVES", "Cut", "decay_cuts", "hop_of", "lowest_tile", "tile_of", "window_cuts"]
 
 _Instants = TypeVar("_Instants", int, Array)
+
+HALF_LIVES = 20
+"""Tiles of a half-life each that a decayed value is made of: what is older counts for nothing, not for 2**-20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The tiles of `hop` microseconds from the one that holds the instant `back` before now; all if `hop` is None."""
+
+    hop: int | None
+    back: int = 0
+
+    def lowest(self, t: _Instants) -> _Instants:
+        """The first tile that is covered at time `t`."""
+        return t * 0 if self.hop is None else (t - self.back) // self.hop
+
+
+def window_cuts(window: int | None) -> tuple[Cut]:
+    """The one cut of a window, in microseconds; None is a lifetime.
+
+    >>> window_cuts(HOUR)[0].lowest(DAY + HOUR) == DAY // (5 * MINUTE)
+    True
+    """
+    return (Cut(None) if window is None else Cut(hop_of(window), window),)
+
+
+def decay_cuts(half_life: int) -> tuple[Cut, ...]:
+    """The cuts of a decayed value, longest first: the difference of two neighbours is one tile of a half-life.
+
+    >>> [cut.lowest(100 * DAY) for cut in decay_cuts(DAY)][-3:]
+    [98, 99, 100]
+    """
+    return tuple(Cut(half_life, back * half_life) for back in range(HALF_LIVES - 1, -1, -1))
 
 
 def hop_of(window: int | None) -> int | None:
@@ -37,5 +71,4 @@ def lowest_tile(t: _Instants, window: int | None) -> _Instants:
     >>> lowest_tile(DAY + HOUR, HOUR) == DAY // (5 * MINUTE), lowest_tile(DAY, None)
     (True, 0)
     """
-    hop = hop_of(window)
-    return t * 0 if hop is None or window is None else (t - window) // hop
+    return window_cuts(window)[0].lowest(t)

@@ -10,8 +10,9 @@ from sixfold._core.table import Array, Table, column
 from sixfold.data.events import Events, field_values
 from sixfold.data.labels import Label
 from sixfold.features.batch import as_of
-from sixfold.features.definitions import Recent, attribute
+from sixfold.features.definitions import Recent
 from sixfold.features.featureset import FeatureSet
+from sixfold.features.recents import attribute
 from sixfold.frame import Entity
 from sixfold.models.contract import Dataset, Interactions
 

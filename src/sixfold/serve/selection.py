@@ -16,7 +16,8 @@ import numpy as np
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
 from sixfold.data.events import Field
-from sixfold.features.definitions import Feature, attribute
+from sixfold.features.definitions import Feature
+from sixfold.features.recents import attribute
 from sixfold.serve.candidates import Candidates
 from sixfold.serve.stages import Selection, View
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from sixfold import features as f
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
 from sixfold.data.events import Events, Field
-from sixfold.features import definitions as f
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 
