@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.table import Array
+from sixfold.features.numbered import DenseNumbers, HashedNumbers, Numbers
 
 __all__ = ["Interned", "Joined"]
 
@@ -21,88 +22,54 @@ class Interned:
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
-        self._numbers: dict[Any, int] = {None: 0}
-        self._values: list[Any] = []
-        missing: Any = {int: -1, float: np.nan, bool: False, str: None}[kind]
-        dtype: Any = {int: np.int64, float: np.float64, bool: np.bool_, str: object}[kind]
-        self._array = np.full(1, missing, dtype)
-        self._n_synced = 0
-        # While whole numbers stay small, a table of their numbers answers ten times as fast as the dictionary.
-        self._table: Array | None = np.zeros(1, np.int64) if kind is int else None
-        self._n_in_table = 0
+        self._keys: Numbers | _Words = DenseNumbers() if kind is int else _Words(kind)
 
     def __len__(self) -> int:
         """One more than the greatest number."""
-        return len(self._values) + 1
-
-    def add(self, column: Array) -> Array:
-        """The number of each value, (n_values,) int64; new ones are numbered."""
-        if self._tabled(column) is None:
-            return self._add(_listed(column))
-        out = self.find(column)
-        new = out == 0
-        if new.any():
-            out[new] = self._add(column[new].tolist())
-        return out
-
-    def find(self, column: Array) -> Array:
-        """The number of each value, 0 where it has none; (n_values,) int64."""
-        table = self._tabled(column)
-        if table is None:
-            return self._find(_listed(column))
-        inside = (column >= 0) & (column < len(table))
-        return np.where(inside, table[np.where(inside, column, 0)], 0)
-
-    def find_one(self, value: Any) -> Array:
-        """The number of one value, (1,)."""
-        return np.array([self._numbers.get(value, 0)])
-
-    def _add(self, values: list[Any]) -> Array:
-        out = np.fromiter(map(self._numbers.get, values, repeat(-1)), np.int64, len(values))
-        new = np.flatnonzero(out < 0)
-        if len(new):
-            unknown = [values[i] for i in new.tolist()]
-            distinct = dict.fromkeys(unknown)
-            self._numbers.update(zip(distinct, range(len(self), len(self) + len(distinct)), strict=True))
-            self._values.extend(distinct)
-            out[new] = self._find(unknown)
-        return out
-
-    def _find(self, values: list[Any]) -> Array:
-        return np.fromiter(map(self._numbers.get, values, repeat(0)), np.int64, len(values))
-
-    def _tabled(self, column: Array) -> Array | None:
-        """The table of numbers by value if it serves for this column."""
-        if self._table is not None and self._n_in_table < len(self._values):
-            new = self.values[self._n_in_table + 1 :]
-            top = int(new.max()) + 1
-            if new.min() < 0 or top > 4 * len(self._values) + 65_536:
-                self._table = None
-                return None
-            if top > len(self._table):
-                self._table = np.append(
-                    self._table, np.zeros(max(top, 2 * len(self._table)) - len(self._table), np.int64)
-                )
-            self._table[new] = np.arange(self._n_in_table + 1, len(self))
-            self._n_in_table = len(self._values)
-        return self._table if column.dtype == np.int64 else None
+        return len(self._keys)
 
     @property
     def values(self) -> Array:
         """The value of every number, (len(self),): -1, NaN or None at 0."""
-        n = len(self._values)
-        if self._n_synced < n:
-            if n + 1 > len(self._array):
-                self._array = np.resize(self._array, max(2 * len(self._array), n + 1))
-            self._array[self._n_synced + 1 : n + 1] = self._values[self._n_synced :]
-            self._n_synced = n
-        return self._array[: n + 1]
+        return self._keys.values
+
+    def add(self, column: Array) -> Array:
+        """The number of each value, (n_values,) int64; new ones are numbered."""
+        column = self._typed(column)
+        if isinstance(self._keys, DenseNumbers) and not self._keys.takes(column):
+            self._keys = _hashed(self._keys.values[1:])
+        return self._keys.add(column)
+
+    def find(self, column: Array) -> Array:
+        """The number of each value, 0 where it has none; (n_values,) int64."""
+        if self.kind is int and column.dtype.kind not in "iu":
+            return np.array([self._number(value) for value in _listed(column)], np.int64)
+        return self._keys.find(self._typed(column))
+
+    def find_one(self, value: Any) -> Array:
+        """The number of one value, (1,)."""
+        return np.array([self._number(value)])
+
+    def _number(self, value: Any) -> int:
+        if isinstance(self._keys, _Words):
+            return self._keys.find_one(value)
+        is_whole = isinstance(value, int | float | np.integer | np.floating) and value == value // 1
+        return self._keys.find_one(int(value)) if is_whole else 0
+
+    def _typed(self, column: Array) -> Array:
+        return column.astype(np.int64, copy=False) if self.kind is int else column
 
     def restore(self, values: Iterable[Any]) -> None:
         """Replace everything by the values of the numbers 1, 2, 3, …"""
         self.__init__(self.kind)  # type: ignore[misc]
-        self._values = list(values)
-        self._numbers.update(zip(self._values, range(1, len(self)), strict=True))
+        if isinstance(self._keys, _Words):
+            self._keys.append(values.tolist() if isinstance(values, np.ndarray) else list(values))
+            return
+        column = np.asarray(values, np.int64)
+        if isinstance(self._keys, DenseNumbers) and self._keys.takes(column):
+            self._keys.append(column)
+        else:
+            self._keys = _hashed(column)
 
 
 class Joined(Interned):
@@ -115,31 +82,72 @@ class Joined(Interned):
 
     def __init__(self, kind: type = int) -> None:
         super().__init__(kind)
-        self._numbers[0] = 0
-        self._table = None
+        self._keys = HashedNumbers()
 
     def add_pairs(self, left: Array, right: Array) -> Array:
         """The number of each pair, new ones are numbered."""
-        return self._add(_pairs(left, right))
+        known = (left != 0) & (right != 0)
+        pairs = (left << 32) | right
+        if known.all():
+            return self._keys.add(pairs)
+        out = np.zeros(len(pairs), np.int64)
+        out[known] = self._keys.add(pairs[known])
+        return out
 
     def find_pairs(self, left: Array, right: Array) -> Array:
         """The number of each pair, 0 where it has none; one of the sides may be of length 1."""
-        if len(left) > 1 or len(right) == 0 or (top := int(right.max())) >= _FEW:
-            return self._find(_pairs(left, right))
-        distinct = np.flatnonzero(np.bincount(right))
-        place = np.zeros(top + 1, np.int64)
-        place[distinct] = self._find(_pairs(left, distinct))
-        return place[right]
+        return self._keys.find((left << 32) | right)  # no pair with a 0 in it was ever added
 
 
-_FEW = 4096
-"""Numbers below this are counted through, so that each is looked up once for all candidates that share it."""
+class _Words:
+    """Numbers for anything that is no whole number, in a dictionary."""
+
+    def __init__(self, kind: type) -> None:
+        missing: Any = {float: np.nan, bool: False, str: None}[kind]
+        self._numbers: dict[Any, int] = {None: 0}
+        self._listed: list[Any] = []
+        self._array: Array = np.full(1, missing, {float: np.float64, bool: np.bool_, str: object}[kind])
+        self._n_synced = 0
+
+    def __len__(self) -> int:
+        return len(self._listed) + 1
+
+    @property
+    def values(self) -> Array:
+        n = len(self._listed)
+        if self._n_synced < n:
+            if n + 1 > len(self._array):
+                self._array = np.resize(self._array, max(2 * len(self._array), n + 1))
+            self._array[self._n_synced + 1 : n + 1] = self._listed[self._n_synced :]
+            self._n_synced = n
+        return self._array[: n + 1]
+
+    def add(self, column: Array) -> Array:
+        values = _listed(column)
+        out = np.fromiter(map(self._numbers.get, values, repeat(-1)), np.int64, len(values))
+        new = np.flatnonzero(out < 0)
+        if len(new):
+            unknown = [values[i] for i in new.tolist()]
+            self.append(list(dict.fromkeys(unknown)))
+            out[new] = np.fromiter(map(self._numbers.__getitem__, unknown), np.int64, len(unknown))
+        return out
+
+    def append(self, values: list[Any]) -> None:
+        self._numbers.update(zip(values, range(len(self), len(self) + len(values)), strict=True))
+        self._listed.extend(values)
+
+    def find(self, column: Array) -> Array:
+        values = _listed(column)
+        return np.fromiter(map(self._numbers.get, values, repeat(0)), np.int64, len(values))
+
+    def find_one(self, value: Any) -> int:
+        return self._numbers.get(value, 0)
 
 
-def _pairs(left: Array, right: Array) -> list[int]:
-    pairs = (left << 32) | right
-    pairs[(left == 0) | (right == 0)] = 0
-    return pairs.tolist()  # type: ignore[no-any-return]
+def _hashed(keys: Array) -> HashedNumbers:
+    numbers = HashedNumbers()
+    numbers.append(keys)
+    return numbers
 
 
 def _listed(column: Array) -> list[Any]:

@@ -34,7 +34,7 @@ class Saved:
     """A snapshot as read: the values of each space in the order of their numbers."""
 
     clock: Mapping[str, int]
-    spaces: Mapping[str, list[Any]]
+    spaces: Mapping[str, Array | list[Any]]
     seen: Mapping[str, Array]
 
 
@@ -81,7 +81,7 @@ def read_snapshot(folder: Path, fingerprint: str) -> tuple[Path, Saved]:
                 hint="the definitions have changed: fold the log from its start",
             )
         parts = load_arrays(path / "arrays.npz")
-        spaces = {name.partition(":")[2]: a.tolist() for name, a in parts.items() if name.startswith("space:")}
+        spaces = {name.partition(":")[2]: a for name, a in parts.items() if name.startswith("space:")}
         seen = {name.partition(":")[2]: rows for name, rows in parts.items() if name.startswith("seen:")}
         return path, Saved(head["clock"], spaces | head["texts"], seen)
     except (DataError, OSError, ValueError, KeyError) as error:
