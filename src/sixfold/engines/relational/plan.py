@@ -1,0 +1,232 @@
+"""The relational plan, as Ibis expressions: the same for every backend.
+
+Rows of the spine and events are put into one relation, ordered by key and offset; running sums (or maxima) over it
+give what every row sees, and the difference of two of them what a window holds. All columns are int64. Events carry
+odd positions 2 * offset + 1, rows that ask even ones, so that a row sees the events below its own offset.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sixfold.features.store import NEUTRAL
+
+__all__ = [
+    "Relation",
+    "keyed_by",
+    "late_maxima",
+    "newest_events",
+    "newest_rows",
+    "null",
+    "range_maxima",
+    "repairs",
+    "running",
+    "unless",
+    "with_values",
+]
+
+Relation = Any
+"""An Ibis table: Ibis has no types of its own."""
+
+
+def null() -> Any:
+    """A number that is not known."""
+    import ibis
+
+    return ibis.null("int64")
+
+
+def unless(flag: Any, value: Any) -> Any:
+    """The value where the flag is 0, and nothing to a maximum where it is 1."""
+    import ibis
+
+    return ibis.ifelse(flag == 1, ibis.literal(NEUTRAL, "int64"), value)
+
+
+def _so_far(keys: Sequence[str], order: str) -> Any:
+    import ibis
+
+    return ibis.window(rows=(None, 0), group_by=list(keys), order_by=order)
+
+
+def _known(relation: Relation, keys: Sequence[str]) -> Relation:
+    return relation.filter([relation[key].notnull() for key in keys])
+
+
+def _union(parts: Sequence[Relation]) -> Relation:
+    import ibis
+
+    return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+
+
+def keyed_by(relation: Relation, found: Relation, row: str) -> Relation:
+    """The relation with the key columns that were found for some of its rows; null for the others."""
+    return relation.left_join(found, relation[row] == found["question"]).drop("question")
+
+
+def running(
+    events: Relation,
+    questions: Sequence[tuple[Relation, Any, Any]],
+    keys: Sequence[str],
+    lanes: dict[str, tuple[Any, bool]],
+) -> Relation:
+    """The lanes merged over all events below an offset, for each question (relation, its offset, its number).
+
+    `lanes` are name -> (expression over events, whether it adds). Gives `question` and the lanes.
+    """
+    import ibis
+
+    nothing = {name: ibis.literal(0 if adds else NEUTRAL, lane.type()) for name, (lane, adds) in lanes.items()}
+    parts = [
+        _known(events, keys).select(
+            *keys, position=events["offset"] * 2 + 1, question=null(), **{n: v for n, (v, _) in lanes.items()}
+        )
+    ]
+    for relation, offset, number in questions:
+        parts.append(_known(relation, keys).select(*keys, position=offset * 2, question=number, **nothing))
+    union = _union(parts)
+    so_far = _so_far(keys, "position")
+    merged = {
+        name: (union[name].sum() if adds else union[name].max()).over(so_far) for name, (_, adds) in lanes.items()
+    }
+    told = union.select("question", **merged)
+    return told.filter(told["question"].notnull())
+
+
+def repairs(
+    events: Relation,
+    late: Relation,
+    asking: Sequence[tuple[Relation, Any, Any]],
+    keys: Sequence[str],
+    *,
+    level: int,
+    lanes: dict[str, Any],
+) -> Relation:
+    """What events off time add to windows, or take from them: those in the blocks of 2**level tiles of the row's tail.
+
+    `asking` are (relation with `stop`, lowest tile, number). Gives `question` and the lanes.
+    """
+    at_level = late.filter(late["level"] == level)
+    events = _known(events, keys)
+    lanes_of = events.select(*keys, "offset", **lanes)
+    off = at_level.join(lanes_of, at_level["offset"] == lanes_of["offset"])
+    off = off.select(*keys, "block", event="offset", **{name: off[name] * off["sign"] for name in lanes})
+    rows = _union(
+        [
+            _known(relation, keys).select(*keys, "stop", block=(low >> level) if level else low, question=number)
+            for relation, low, number in asking
+        ]
+    )
+    both = rows.join(off, [*keys, "block"])
+    both = both.filter(both["event"] < both["stop"])
+    return both.group_by("question").aggregate(**{name: both[name].sum() for name in lanes})
+
+
+def late_maxima(
+    events: Relation, late: Relation, spine: Relation, low: str, keys: Sequence[str], *, lanes: Sequence[str]
+) -> Relation:
+    """The greatest of the events off time that a row sees and its window holds, under the full condition."""
+    events = _known(events, keys)
+    off = late.join(events.select(*keys, "offset", *lanes), "offset").rename(event="offset")
+    rows = _known(spine, keys).select(*keys, "stop", low=low, question="id")
+    both = rows.join(off, list(keys))
+    both = both.filter([both["event"] < both["stop"], both["tile"] >= both["low"]])
+    return both.group_by("question").aggregate(**{name: both[name].max() for name in lanes})
+
+
+def range_maxima(
+    events: Relation, spine: Relation, window: str, keys: Sequence[str], *, levels: Sequence[int], lanes: dict[str, Any]
+) -> Relation:
+    """The greatest over a range of offsets: the end of one block and the start of the next (a disjoint sparse table).
+
+    Blocks of even number are only asked for their ends, odd ones for their starts; so each is walked in one direction.
+    Every `question` (a row's id) is given up to twice.
+    """
+    import ibis
+
+    events = _known(events, keys)
+    parts = []
+    for level in levels:
+        block = events["offset"] >> level
+        position = events["offset"] * 2 + 1
+        parts.append(
+            events.select(
+                *keys,
+                level=ibis.literal(level, "int64"),
+                block=block,
+                position=ibis.ifelse(block & 1 == 1, position, -position),
+                question=null(),
+                **lanes,
+            )
+        )
+    nothing = dict.fromkeys(lanes, ibis.literal(NEUTRAL, "int64"))
+    inside = _known(spine.filter(spine[f"level_{window}"] >= 0), keys)
+    second, level = inside[f"next_{window}"], inside[f"level_{window}"]
+    for block, position in ((second, inside["stop"] * 2), (second - 1, inside[f"from_{window}"] * -2)):
+        parts.append(inside.select(*keys, level=level, block=block, position=position, question="id", **nothing))
+    union = _union(parts)
+    so_far = _so_far([*keys, "level", "block"], "position")
+    told = union.select("question", **{name: union[name].max().over(so_far) for name in lanes})
+    return told.filter(told["question"].notnull())
+
+
+def newest_events(
+    events: Relation, rows: Relation, keys: Sequence[str], *, row: str, stop: str, calm: bool
+) -> Relation:
+    """The newest event by (at, offset) below each row's offset: `question`, `newest` (its offset) and `newest_at`.
+
+    Rows that see no event are left out. If `calm`, no event is older than one before it.
+    """
+    import ibis
+
+    union, so_far = _moments(events, rows, keys, row=row, stop=stop)
+    union = union.mutate(newest_at=union["at"].max().over(so_far))
+    leads = union["event"] if calm else ibis.ifelse(union["at"] == union["newest_at"], union["event"], null())
+    union = union.mutate(leads=leads)
+    told = union.select("question", "newest_at", newest=union["leads"].max().over(so_far))
+    return told.filter([told["question"].notnull(), told["newest"].notnull()])
+
+
+def _moments(events: Relation, rows: Relation, keys: Sequence[str], *, row: str, stop: str) -> tuple[Relation, Any]:
+    """Events and rows in one relation, and the window from the first of a key up to each."""
+    theirs, mine = _known(events, keys), _known(rows, keys)
+    union = _union(
+        [
+            theirs.select(*keys, "at", position=theirs["offset"] * 2 + 1, event="offset", question=null()),
+            mine.select(*keys, at=null(), position=mine[stop] * 2, event=null(), question=row),
+        ]
+    )
+    return union, _so_far(keys, "position")
+
+
+def with_values(found: Relation, events: Relation, values: Sequence[str]) -> Relation:
+    """The found events' values."""
+    wanted = events.select("offset", *values)
+    return found.join(wanted, found["newest"] == wanted["offset"]).drop("offset", "newest")
+
+
+def newest_rows(events: Relation, rows: Relation, keys: Sequence[str], *, n: int, values: Sequence[str]) -> Relation:
+    """The newest `n` events below each row's offset: `id`, `place` (0 is the newest), `newest_at` and the values.
+
+    An event leads if none before it is newer. The last n leaders outrank all that came before the first of them, so
+    the n newest events lie between that one and the end.
+    """
+    import ibis
+
+    union, so_far = _moments(events, rows, keys, row="id", stop="stop")
+    union = union.mutate(place=union["event"].count().over(so_far), top=union["at"].max().over(so_far))
+    union = union.mutate(leads=ibis.ifelse(union["at"] == union["top"], union["event"], null()))
+    union = union.mutate(leader=union["leads"].count().over(so_far))
+    placed = union.filter(union["question"].isnull())
+    asked = union.filter([union["question"].notnull(), union["place"] > 0])
+    asked = asked.select(*keys, "question", last="place", leader=ibis.greatest(asked["leader"] - (n - 1), 1))
+    leaders = placed.filter(placed["leads"].notnull()).select(*keys, "leader", begin="place")
+    spans = asked.join(leaders.view(), [*keys, "leader"])
+    spans = spans.select(*keys, "question", "begin", end=spans["last"] + 1)
+    spans = spans.mutate(place=ibis.range(spans["begin"], spans["end"]).unnest()).drop("begin", "end")
+    found = spans.join(placed.select(*keys, "place", "at", "event").view(), [*keys, "place"])
+    newer = ibis.window(group_by="question", order_by=[ibis.desc("at"), ibis.desc("event")])
+    ranked = found.select("question", "event", newest_at="at", place=ibis.row_number().over(newer))
+    ranked = ranked.filter(ranked["place"] < n)
+    wanted = events.select("offset", *values)
+    told = ranked.join(wanted, ranked["event"] == wanted["offset"])
+    return told.select("question", "newest_at", "place", *values)

@@ -1,0 +1,103 @@
+"""The pass over the spine: where each row's windows begin and end, as int64 columns in Parquet."""
+
+from pathlib import Path
+
+import numpy as np
+
+from sixfold._core.errors import FeatureError
+from sixfold._core.table import Array, Table
+from sixfold.engines.relational.encoding import Masked, Sink
+from sixfold.engines.relational.events import ORIGIN, EventWriter
+from sixfold.engines.relational.layout import key_column
+from sixfold.features.columns import request_column
+from sixfold.features.windows import hop_of, lowest_tile
+
+__all__ = ["QuestionWriter"]
+
+
+class QuestionWriter:
+    """Writes the rows of a spine, chunk after chunk, and keeps `at` and the request fields for the end.
+
+    A row has an `id` from 0, the end of what it sees (`stop`), its keys, and for each window `w` the offset `from_w`
+    at which the window begins on the clock, and its lowest tile `low_w`. For maxima a range of offsets is the end of
+    one block and the start of the next of 2**level_w offsets, of which `next_w` is the second; `levels` are those used.
+    """
+
+    def __init__(self, events: EventWriter, maxima: set[int], folder: Path) -> None:
+        self.sink = Sink(folder / "spine.parquet")
+        self.sizes: list[int] = []
+        self.levels: dict[int, set[int]] = {window: set() for window in maxima}
+        self._events, self._folder = events, folder
+
+    def write(self, spine: Table) -> None:
+        """Add a chunk; raises FeatureError if it lacks a column or a request field has another type."""
+        layout = self._events.layout
+        entities = layout.plan.features.entities
+        needed = ["at", "offset", *(entity.name for entity in entities)]
+        if lacking := [name for name in needed if name not in spine]:
+            raise FeatureError(f"the spine lacks the columns {lacking}", hint="give each needed entity, `at`, `offset`")
+        self._keep(spine)
+        stop = spine["offset"].astype(np.int64)
+        start = self.sink.rows
+        out: dict[str, Array | Masked] = {"id": np.arange(start, start + len(spine)), "stop": stop}
+        for entity in entities:
+            out[key_column(entity)] = self._events.texts.keys(spine[entity.name], entity.key, grow=False)
+        for window, name in layout.windows.items():
+            hop = hop_of(window)
+            assert hop is not None
+            low = lowest_tile(spine["at"], window)
+            begin = np.minimum(self._events.clock.first_offset(low, hop), stop)
+            out[f"low_{name}"] = low + ORIGIN
+            out[f"from_{name}"] = begin
+            if window in self.levels:
+                level = _highest_bit(begin ^ stop)
+                self.levels[window].update(np.unique(level[begin < stop]).tolist())
+                out[f"level_{name}"] = np.where(begin < stop, level, -1)
+                out[f"next_{name}"] = stop >> np.maximum(level, 0)
+        if len(spine):
+            self.sink.write(out)
+        self.sizes.append(len(spine))
+
+    def _keep(self, spine: Table) -> None:
+        columns = {
+            f.name: request_column(f, spine.get(f.name), len(spine)) for f, _ in self._events.layout.plan.requests
+        }
+        _save(self._place(len(self.sizes)), {"at": spine["at"], **{f"request {k}": v for k, v in columns.items()}})
+
+    def _place(self, chunk: int) -> Path:
+        return self._folder / f"kept_{chunk}.parquet"
+
+    def kept(self, chunk: int) -> tuple[Array, dict[str, Array]]:
+        """`at` and the request columns of a chunk."""
+        columns = _load(self._place(chunk))
+        return columns.pop("at"), {name.removeprefix("request "): values for name, values in columns.items()}
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.sink.close()
+
+
+def _highest_bit(values: Array) -> Array:
+    """The place of the highest bit that is set, -1 for 0.
+
+    >>> _highest_bit(np.array([0, 1, 6, 2**53 - 1, 2**62])).tolist()
+    [-1, 0, 2, 52, 62]
+    """
+    high = values >> 32
+    top = np.frexp(high.astype(np.float64))[1] - 1 + 32
+    return np.where(high > 0, top, np.frexp((values & 0xFFFFFFFF).astype(np.float64))[1] - 1)
+
+
+def _save(path: Path, columns: dict[str, Array]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = {name: pa.array(v, pa.string() if v.dtype == object else None) for name, v in columns.items()}
+    pq.write_table(pa.table(arrays), path)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    return {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
