@@ -1,5 +1,6 @@
 """Phase 3, features: one definition, several evaluators, one law: equal prefixes give equal values."""
 
+from sixfold.features.absence import REFUSE
 from sixfold.features.aggregates import (
     count,
     decayed_count,
@@ -34,6 +35,7 @@ from sixfold.features.store import Store
 
 __all__ = [
     "KINDS",
+    "REFUSE",
     "Age",
     "Aggregate",
     "Computed",
