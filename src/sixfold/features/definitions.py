@@ -48,9 +48,6 @@ Kind = Literal[
     "decayed_sum",
     "decayed_mean",
     "histogram",
-    "distinct",
-    "top_k",
-    "quantile",
 ]
 
 
