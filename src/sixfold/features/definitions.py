@@ -91,8 +91,6 @@ class Aggregate(Feature):
     @property
     def width(self) -> int | None:
         """The number of categories, or k."""
-        if self.kind == "top_k":
-            return int(self.options[0])
         return len(self.options) if self.kind == "histogram" else None
 
     @property

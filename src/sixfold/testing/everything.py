@@ -9,7 +9,7 @@ from sixfold.data.events import Events, Field
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 
-__all__ = ["EVERYTHING", "STREAMS", "draw_features"]
+__all__ = ["EVERYTHING", "STREAMS", "draw_features", "meta", "search", "term", "user", "video", "watch"]
 
 user, video, term = Entity("user"), Entity("video"), Entity("term", str)
 meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
