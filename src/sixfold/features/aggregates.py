@@ -18,6 +18,7 @@ __all__ = [
     "decayed_count",
     "decayed_mean",
     "decayed_sum",
+    "histogram",
     "max",
     "mean",
     "min",
@@ -184,3 +185,25 @@ def decayed_mean(
 def decayed_mean(value: Expr, *, by: By, half_life: Over, where: Expr | None = None) -> Any:
     """The mean of the values, each weighing 2**-(its age / half_life); missing where there are none."""
     return aggregates("decayed_mean", stream_of(value), value, half_life, by=by, where=where)
+
+
+@overload
+def histogram(
+    value: Expr, *, by: By, over: str, categories: tuple[Any, ...], where: Expr | None = None
+) -> Aggregate: ...
+@overload
+def histogram(
+    value: Expr, *, by: By, over: tuple[str, ...], categories: tuple[Any, ...], where: Expr | None = None
+) -> tuple[Aggregate, ...]: ...
+def histogram(value: Expr, *, by: By, over: Over, categories: tuple[Any, ...], where: Expr | None = None) -> Any:
+    """How many events have each of the declared values, as an (n_rows, categories) column; 0 where there are none.
+
+    Of a number, count its `buckets`: histogram(watch.share.buckets(0.2, 0.7), categories=(0, 1, 2), ...).
+    """
+    stream, distinct = stream_of(value), dict.fromkeys(categories)
+    if not categories or len(distinct) < len(categories):
+        raise DefinitionError([f"histogram over {value!r}: categories must be given, each once; found {categories!r}"])
+    if wrong := [c for c in categories if isinstance(c, str) != bool(value.is_text)]:
+        raise DefinitionError([f"histogram over {value!r}: {wrong} are not values of it"])
+    options = tuple(categories)
+    return aggregates("histogram", stream, value, over, by=by, where=where, options=options, text=True)

@@ -49,9 +49,6 @@ Kind = Literal[
     "decayed_sum",
     "decayed_mean",
     "histogram",
-    "distinct",
-    "top_k",
-    "quantile",
 ]
 
 
@@ -110,8 +107,6 @@ class Aggregate(Feature):
     @property
     def width(self) -> int | None:
         """The number of categories, or k."""
-        if self.kind == "top_k":
-            return int(self.options[0])
         return len(self.options) if self.kind == "histogram" else None
 
     @property

@@ -1,7 +1,7 @@
 """Histories to compare evaluators on: small, nasty, and the same for a seed.
 
 A `Case` is a list of facts and of moments at which features are asked for, both as plain values that can be shrunk;
-`build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over these streams.
+`build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over the streams.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from sixfold import features as f
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
-from sixfold.data.events import Events, Field
-from sixfold.features.featureset import FeatureSet
-from sixfold.frame import Entity
+from sixfold.data.events import Events
+from sixfold.testing.everything import EVERYTHING, STREAMS, draw_features, user, watch
 
 __all__ = [
     "EVERYTHING",
@@ -29,85 +27,9 @@ __all__ = [
     "draw",
     "draw_features",
     "smaller",
+    "user",
+    "watch",
 ]
-
-user, video, term = Entity("user"), Entity("video"), Entity("term", str)
-meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
-watch = Events("watch", keys=(user, video), fields={"share": float, "stars": int, "liked": bool, "tab": str})
-search = Events("search", keys=(user, term), fields={"results": int, "took": float})
-STREAMS = (meta, watch, search)
-
-EVERYTHING = FeatureSet(
-    f.count(watch, by=user, over=("1h", "7d", "30d", "lifetime")),
-    f.count(watch, by=video, over="1d", where=watch.liked & (watch.share > 0.2)),
-    f.sum(watch.stars, by=user, over=("1h", "lifetime")),
-    f.sum(watch.share, by=(user, video), over=("6h", "14d")),
-    f.sum(watch.liked, by=video, over="12h"),
-    f.mean(watch.share, by=(user, meta.topic), over=("1h", "30d")),
-    f.mean(watch.stars, by=meta.author, over="7d"),
-    f.rate(watch.share >= 0.7, by=video, over=("1h", "30d"), prior=(1, 20)),
-    f.rate(watch.liked, by=meta.topic, over="1h"),
-    f.min(watch.share, by=user, over=("1h", "13d")),
-    f.max(watch.share, by=(user, meta.length), over="7d"),
-    f.min(watch.stars, by=meta.kids, over="30d"),
-    f.max(watch.stars, by=user, over=("1h", "lifetime"), where=watch.share < 1),
-    f.count(meta, by=meta.topic, over="7d"),
-    f.count(search, by=term, over=("1h", "7d")),
-    f.sum(search.took, by=(user, term), over="7d"),
-    f.sequence(watch, by=user, of=watch.tab, last=2),
-    f.sequence(watch, by=user, of=video, last=3),
-    f.sequence(watch, by=meta.topic, of=watch.share, last=2),
-    f.sequence(watch, by=video, of=watch.liked, last=2, where=watch.stars > 0),
-    f.sequence(search, by=user, of=term, last=3),
-    f.last(watch.share, by=(user, meta.topic)),
-    f.attribute(meta.topic),
-    f.attribute(meta.length),
-    f.attribute(meta.author),
-    f.attribute(meta.kids),
-    f.age(meta),
-    f.age(watch),
-    tab := f.request("tab", str),
-    score := f.request("score"),
-    lift := f.computed("lift", f.count(watch, by=user, over="1h") / f.count(watch, by=user, over="7d")),
-    f.computed("bold", (lift.log1p() - score * 2) / (tab.equals("a") | (lift > 0.5)) + f.age(meta)),
-)
-
-
-_BY: dict[Events, tuple[Any, ...]] = {
-    meta: (video, meta.topic, (video, meta.kids)),
-    watch: (user, video, (user, video), meta.topic, meta.length, (user, meta.author), (meta.topic, user, meta.kids)),
-    search: (user, term, (term, user)),
-}
-_OVER = ("5m", "1h", "11h", "12h", "13h", "7d", "12d", "13d", "30d", "lifetime")
-
-
-def draw_features(rng: np.random.Generator, n: int) -> FeatureSet:
-    """A random set of `n` features over these streams, for what no list thinks of."""
-
-    def one(values: Any) -> Any:
-        return values[int(rng.integers(len(values)))]
-
-    def feature() -> Any:
-        stream = one(STREAMS)
-        fields = [Field(stream, name) for name in stream.fields]
-        numbers = [field for field in fields if field.kind is not str]
-        number, by, over = one([*numbers, numbers[0] * 3 - 1]), one(_BY[stream]), one(_OVER)
-        where = one((None, None, numbers[0] > 0.4, numbers[-1].equals(numbers[-1])))
-        match int(rng.integers(8)):
-            case 0:
-                return f.count(stream, by=by, over=over, where=where)
-            case 1:
-                return f.rate(numbers[0] >= 0.5, by=by, over=over, prior=one(((0, 0), (1.5, 10))))
-            case 2:
-                return f.sequence(stream, by=by, of=one([*fields, *stream.keys]), last=one((1, 2, 5)), where=where)
-            case 3:
-                return f.last(one(fields), by=by, where=where)
-            case 4:
-                return f.age(stream)
-            case _:
-                return one((f.sum, f.mean, f.min, f.max))(number, by=by, over=over, where=where)
-
-    return FeatureSet(tuple(feature().named(f"f{i}") for i in range(n)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 The value at (t, o) is agg{ e : offset(e) < o and tile(at(e)) >= tile(t - W) }. Slow on purpose: use it on small data.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,8 @@ from sixfold.data.events import Events, Field, field_values
 from sixfold.data.expr import Expr, evaluate
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Key, Recent, Request
 from sixfold.features.featureset import FeatureSet
-from sixfold.features.windows import hop_of
 from sixfold.frame import Entity
+from sixfold.testing.oracle_kinds import aggregate, missing
 
 __all__ = ["oracle"]
 
@@ -33,6 +32,7 @@ class _World:
     def __init__(self, history: Mapping[str, Table]) -> None:
         self.history = history
         self.seen: dict[tuple[str, str], list[tuple[Any, Row]]] = {}
+        self.computed: dict[str, list[Any]] = {}
 
     def value(self, feature: Feature, row: Row) -> Any:
         match feature:
@@ -41,16 +41,16 @@ class _World:
             case Computed(expr=expr):
                 return evaluate(expr, lambda leaf: _column(leaf, [self.value(leaf, row)]), 1)[0]  # type: ignore[arg-type]
             case Aggregate():
-                return _aggregate(
-                    feature, self.visible(feature.stream, feature.by, row, feature.where, feature.value), row
-                )
-            case Recent(n=n, single=single):
-                newest = self.newest(feature.stream, feature.by, row, feature.where)[-n:]
-                values = [event[feature.value.name] for event in newest]
+                events = self.visible(feature.stream, feature.by, row, feature.where, feature.value)
+                return aggregate(feature, events, row["at"])
+            case Recent(n=n, single=single, oldest=oldest):
+                events = self.newest(feature.stream, feature.by, row, feature.where)
+                values: list[Any] = [event[feature.value.name] for event in (events[:1] if oldest else events[-n:])]
                 return (values or [None])[0] if single else values
-            case Age():
-                newest = self.newest(feature.stream, feature.by, row)
-                return float(row["at"] - newest[-1]["at"]) / 1e6 if newest else None
+            case Age(n=n, single=single):
+                events = self.newest(feature.stream, feature.by, row, feature.where)[-n:]
+                ages: list[Any] = [float(row["at"] - event["at"]) / 1e6 for event in events]
+                return (ages or [None])[0] if single else ages
         raise AssertionError(feature)
 
     def visible(
@@ -72,7 +72,11 @@ class _World:
 
     def values(self, stream: Events, expr: Expr | None) -> list[Any]:
         table = self.history.get(stream.name, Table({}))
-        return [True] * len(table) if expr is None else field_values(expr, table).tolist() if table else []
+        if expr is None or not table:
+            return [True] * len(table)
+        if (name := str(expr.spec())) not in self.computed:
+            self.computed[name] = field_values(expr, table).tolist()
+        return self.computed[name]
 
     def newest(self, stream: Events, by: tuple[Key, ...], row: Row, where: Expr | None = None) -> list[Row]:
         events = self.visible(stream, by, row, where, None)
@@ -87,43 +91,10 @@ class _World:
             else:
                 stated = self.newest(part.events, part.events.keys, row)
                 value = stated[-1][part.name] if stated else None
-            if _missing(value):
+            if missing(value):
                 return None
             parts.append(value)
         return tuple(parts)
-
-
-def _aggregate(feature: Aggregate, events: list[Row], row: Row) -> Any:
-    if feature.window is not None and (hop := hop_of(feature.window)) is not None:
-        events = [event for event in events if event["at"] // hop >= (row["at"] - feature.window) // hop]
-    values = [event["value"] for event in events if not _missing(event["value"])]
-    a, b = feature.prior
-    match feature.kind:
-        case "count":
-            return float(len(events))
-        case "rate":
-            return (sum(values) + a) / (len(values) + b) if len(values) + b != 0 else None
-        case "sum":
-            return _sum(values)
-        case "mean":
-            return _sum(values, len(values)) if values else None
-        case "min":
-            return float(min(values)) + 0.0 if values else None
-        case "max":
-            return float(max(values)) + 0.0 if values else None
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _sum(values: list[Any], divisor: int = 1) -> float:
-    """Exact, in 64-bit fixed point that wraps: whole numbers as they are, floats to 2**-20, clipped to +-2**31."""
-    fraction = any(isinstance(value, float) for value in values)
-    limit = 2.0**31
-    parts = [round(max(-limit, min(limit, value)) * 2**20) if fraction else int(value) for value in values]
-    total = (sum(parts) + 2**63) % 2**64 - 2**63
-    return float(total) / divisor / (2**20 if fraction else 1)
 
 
 def _column(feature: Feature, values: list[Any]) -> Array:
@@ -133,12 +104,12 @@ def _column(feature: Feature, values: list[Any]) -> Array:
         kind = str if feature.kind is str else float
     elif isinstance(feature, Recent):
         kind = feature.value.kind if isinstance(feature.value, Field) else feature.value.key
-    dtype, missing = {str: (object, None), float: (np.float64, np.nan)}.get(kind, (np.int64, -1))
-    if isinstance(feature, Recent) and not feature.single:
-        out = np.full((len(values), feature.n), missing, dtype)
+    dtype, nothing = {str: (object, None), float: (np.float64, np.nan)}.get(kind, (np.int64, -1))
+    if feature.width is not None:
+        out = np.full((len(values), feature.width), nothing, dtype)
         for line, sequence in zip(out, values, strict=True):
-            line[feature.n - len(sequence) :] = sequence
+            line[feature.width - len(sequence) :] = sequence
         return out
     if dtype is np.int64:
-        dtype, missing = np.float64, np.nan
-    return np.array([missing if value is None else value for value in values], dtype)
+        dtype, nothing = np.float64, np.nan
+    return np.array([nothing if value is None else value for value in values], dtype)

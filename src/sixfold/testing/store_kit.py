@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sixfold import features as f
 from sixfold._core.errors import FeatureError, SixfoldError
 from sixfold._core.table import Table
 from sixfold._core.times import DAY, HOUR, MINUTE
-from sixfold.features import definitions as f
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.online import OnlineFeatures
 from sixfold.features.store import Store

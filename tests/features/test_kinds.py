@@ -1,0 +1,160 @@
+"""Each kind of aggregation on events few enough to check by hand, and the table that declares them."""
+
+import math
+import statistics
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sixfold import features as f
+from sixfold._core.errors import DefinitionError
+from sixfold._core.table import Table, column
+from sixfold._core.times import DAY, HOUR
+from sixfold.data.events import Events
+from sixfold.features.definitions import Kind
+from sixfold.features.kinds import KINDS
+from sixfold.features.lanes import Lane, growth, prepare
+from sixfold.frame import Entity
+
+user = Entity("user")
+watch = Events("watch", keys=(user,), fields={"share": float, "stars": int, "liked": bool, "tab": str})
+
+
+def watches(*rows: tuple[int, int, float, int, bool, str | None]) -> dict[str, Table]:
+    """Events of (hour, user, share, stars, liked, tab) in order of offset, none late."""
+    hour, who, share, stars, liked, tab = zip(*rows, strict=True)
+    at = column([100 * DAY + h * HOUR for h in hour], int)
+    parts: dict[str, Any] = {"offset": np.arange(len(rows)), "at": at, "arrived": at, "user": column(who, int)}
+    parts |= {"share": column(share, float), "stars": column(stars, int), "liked": column(liked, bool)}
+    return {"watch": Table(parts | {"tab": column(tab, str)})}
+
+
+PAST = watches(
+    (0, 1, 1.0, 2, True, "a"),
+    (1, 1, 3.0, 4, False, "b"),
+    (2, 2, math.nan, 0, True, None),
+    (3, 1, 8.0, 4, False, "a"),
+)
+
+
+def values(*features: Any, hour: int = 4, who: int = 1, past: dict[str, Table] = PAST) -> list[Any]:
+    """The features of one user at an hour, after all events."""
+    spine = Table({"user": np.array([who]), "at": np.array([100 * DAY + hour * HOUR]), "offset": np.array([99])})
+    chosen = f.FeatureSet(*features)
+    return [f.as_of(chosen, past, spine)[name].tolist()[0] for name in chosen.names]
+
+
+def test_variance_is_that_of_all_values_and_one_value_has_none() -> None:
+    assert values(f.var(watch.stars, by=user, over="1d")) == [8 / 9]
+    assert values(f.std(watch.share, by=user, over="1d")) == [pytest.approx(statistics.pstdev([1, 3, 8]))]
+    assert values(f.var(watch.stars, by=user, over="1d"), who=2) == [0]
+    assert math.isnan(values(f.var(watch.share, by=user, over="1d"), who=2)[0])
+
+
+def test_a_decayed_value_halves_with_each_half_life() -> None:
+    count = f.decayed_count(watch, by=user, half_life="1h")
+    assert values(count, hour=3) == [1 + 2**-2 + 2**-3]
+    assert values(count, hour=5) == [(1 + 2**-2 + 2**-3) / 4]
+    assert values(f.decayed_sum(watch.stars, by=user, half_life="1h"), hour=3) == [4 + 4 / 4 + 2 / 8]
+    assert values(f.decayed_mean(watch.stars, by=user, half_life="1h"), hour=9) == [(4 + 4 / 4 + 2 / 8) / 1.375]
+
+
+def test_what_has_decayed_for_twenty_half_lives_is_forgotten() -> None:
+    count, mean = f.decayed_count(watch, by=user, half_life="1h"), f.decayed_mean(watch.stars, by=user, half_life="1h")
+    assert values(count, mean, hour=22)[0] == pytest.approx(2**-19, rel=0.5)
+    assert values(count, hour=23) == [0]
+    assert math.isnan(values(mean, hour=23)[0])
+
+
+@given(st.integers(-(2**60), 2**60), st.integers(1, 400 * DAY))
+def test_growth_is_the_power_of_two_that_it_says(at: int, half_life: int) -> None:
+    found = float(growth(np.array([at]), half_life)[0])
+    assert found == pytest.approx(2.0 ** (at % half_life / half_life), rel=2**-20)
+    assert 1 <= found < 2
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_the_limbs_of_a_square_add_up(value: int) -> None:
+    clipped = max(-(2**51), min(2**51, value))
+    limbs = [int(prepare(Lane("square", watch.stars, i), np.array([value]), 1)[0]) for i in range(3)]
+    assert sum(limb << 34 * i for i, limb in enumerate(limbs)) == clipped**2
+    assert all(0 <= limb < 2**35 for limb in limbs)
+
+
+def test_a_histogram_counts_the_declared_values_only() -> None:
+    tabs = f.histogram(watch.tab, by=user, over="1d", categories=("b", "a", "z"))
+    stars = f.histogram(watch.stars, by=(), over="1d", categories=(4, 0))
+    assert values(tabs, stars) == [[1, 2, 0], [2, 1]]
+    assert tabs.width == 3
+
+
+def test_the_first_value_is_that_of_the_oldest_event_however_late_it_came() -> None:
+    assert values(f.first(watch.tab, by=user), f.first(watch.stars, by=(), where=watch.share > 1)) == ["a", 4]
+    late = watches((5, 1, 1.0, 2, True, "a"), (4, 1, 3.0, 4, False, "b"), (4, 1, 3.0, 4, False, "c"))
+    assert values(f.first(watch.tab, by=user), past=late) == ["b"]
+    assert values(f.first(watch.tab, by=user), who=7) == [None]
+
+
+def test_no_key_is_the_key_of_everything() -> None:
+    assert values(f.count(watch, by=(), over="1d"), f.count(watch, by=(), over="1h"), who=77) == [4, 1]
+    assert f.count(watch, by=(), over="1d").name == "count_watch_overall_1d"
+
+
+def test_ages_of_a_sequence_stand_beside_it() -> None:
+    stars, ages = f.sequence(watch, by=user, of=watch.stars, last=4, times=True)
+    found = values(stars, ages)
+    assert found[0] == [-1, 2, 4, 4]
+    assert found[1][1:] == [4 * 3600, 3 * 3600, 3600]
+    assert math.isnan(found[1][0])
+
+
+def test_time_since_last_looks_only_at_what_satisfies_its_condition() -> None:
+    assert values(f.time_since_last(watch, by=user, where=watch.liked), f.age(watch, by=())) == [4 * 3600, 3600]
+
+
+def test_rate_among_those_that_satisfy_a_condition() -> None:
+    assert values(f.rate(watch.liked, by=user, over="1d", where=watch.tab.equals("a"))) == [0.5]
+
+
+def test_recipes_are_expressions_over_aggregates() -> None:
+    assert values(f.burstiness(watch, by=user, short="1h", long="1d")) == [1 / 3 * 24]
+    own, among = 10 / 3, 2.5
+    found = values(f.zscore(watch.stars, by=user, against=(), over="1d"))
+    assert found == [pytest.approx((own - among) / statistics.pstdev([2, 4, 0, 4]))]
+
+
+def test_every_kind_is_declared_and_says_rightly_whether_it_has_an_inverse() -> None:
+    assert set(get_args(Kind)) == set(KINDS)
+    made = [
+        *(kind(watch.share, by=user, over="1d") for kind in (f.sum, f.mean, f.min, f.max, f.var, f.std)),
+        f.count(watch, by=user, over="1d"),
+        f.rate(watch.liked, by=user, over="1d"),
+        f.decayed_count(watch, by=user, half_life="1d"),
+        f.decayed_sum(watch.share, by=user, half_life="1d"),
+        f.decayed_mean(watch.share, by=user, half_life="1d"),
+        f.histogram(watch.tab, by=user, over="1d", categories=("a",)),
+    ]
+    for feature in made:
+        kind = KINDS[feature.kind]
+        assert kind.lanes is not None
+        assert kind.inverse == all(lane.adds for lane in kind.lanes(feature))
+        assert all((kind.column, kind.empty, kind.error, kind.algebra))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: f.decayed_count(watch, by=user, half_life="lifetime"), "no half-life"),
+        (lambda: f.decayed_sum(watch.share, by=user, half_life="0s"), "no half-life"),
+        (lambda: f.histogram(watch.tab, by=user, over="1d", categories=()), "each once"),
+        (lambda: f.histogram(watch.tab, by=user, over="1d", categories=(1,)), "not values"),
+        (lambda: f.std(watch.tab, by=user, over="1d"), "is text"),
+        (lambda: f.computed("x", f.histogram(watch.tab, by=user, over="1d", categories=("a",)) + 1), "one number"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        make()
