@@ -14,7 +14,8 @@ from sixfold.engines.memory.store import MemoryStore
 from sixfold.features import REFUSE, FeatureSet, OnlineFeatures, as_of, computed, count, last, mean, request, sequence
 from sixfold.features.freshness import Notes
 from sixfold.testing.compare import differences
-from sixfold.testing.histories import between, build, draw, meta, search, user, video, watch
+from sixfold.testing.everything import meta, search, user, video, watch
+from sixfold.testing.histories import between, build, draw
 
 WATCHED = count(watch, by=user, over="7d")
 LAST_TAB = last(watch.tab, by=user)
