@@ -168,10 +168,15 @@ class NewestReader:
         self.group, self._store = group, store
         self.rows = _Rows()
         self._words = [schema.numbers(value) if numbered else None for value, numbered in group.lanes]
+        kinds = [str if self._is_text(i) else value_type(value) for i, (value, _) in enumerate(group.lanes)]
+        self._texts = [lane for lane, kind in enumerate(kinds) if kind is str]
+        self._floats = [lane for lane, kind in enumerate(kinds) if kind is float]
+        self._wholes = [lane for lane, kind in enumerate(kinds) if kind not in (str, float)]
+        # Where a lane's decoded values are: among the texts, or among the numbers.
+        self._place = {lane: i for lanes in (self._texts, self._floats + self._wholes) for i, lane in enumerate(lanes)}
         self._is_fresh = np.zeros(0, np.bool_)
-        self._at = np.zeros(0, np.int64)
-        self._columns = [np.zeros(0, np.int64) for _ in group.lanes]
-        self._decoded = [np.zeros(0, self._dtype(i)) for i in range(len(group.lanes))]
+        self._raw = np.zeros((1 + len(kinds), 0), np.int64)
+        self._decoded = np.zeros((len(self._floats + self._wholes), 0)), np.zeros((len(self._texts), 0), object)
 
     @property
     def slots(self) -> list[int]:
@@ -213,16 +218,19 @@ class NewestReader:
                 for _, _, lane in self.group.members
             ]
         self._freshen(rows)
-        newest = self._at[rows]
+        newest = self._raw[0, rows]
+        numbers, texts = (values[:, rows] for values in self._decoded)
         return [
-            age_of(at, newest, newest != NEUTRAL) if lane < 0 else self._decoded[lane][rows]
+            age_of(at, newest, newest != NEUTRAL)
+            if lane < 0
+            else (texts if lane in self._texts else numbers)[self._place[lane]]
             for _, _, lane in self.group.members
         ]
 
     def newest(self, rows: Array, lane: int) -> tuple[Array, Array]:
         """`at` and the raw lane of each row's newest event: NEUTRAL and 0 where there is none."""
         self._freshen(rows)
-        return self._at[rows], self._columns[lane][rows]
+        return self._raw[0, rows], self._raw[1 + lane, rows]
 
     def stale(self, rows: Array, at: int) -> Array:
         """Those of the rows that have to be read from the store."""
@@ -233,9 +241,8 @@ class NewestReader:
         if size > len(self._is_fresh):
             extra = max(size, 2 * len(self._is_fresh)) - len(self._is_fresh)
             self._is_fresh = np.append(self._is_fresh, np.zeros(extra, np.bool_))
-            self._at = np.append(self._at, np.zeros(extra, np.int64))
-            self._columns = [np.append(column, np.zeros(extra, np.int64)) for column in self._columns]
-            self._decoded = [np.append(column, np.zeros(extra, column.dtype)) for column in self._decoded]
+            self._raw = _longer(self._raw, extra)
+            self._decoded = _longer(self._decoded[0], extra), _longer(self._decoded[1], extra)
         return rows[~self._is_fresh[rows]]
 
     def _freshen(self, rows: Array) -> None:
@@ -243,29 +250,20 @@ class NewestReader:
         if len(stale) == 0:
             return
         raw = self._store.read(self.group.name, stale, ())[:, :, 0]
-        self._at[stale] = raw[0]
         known = raw[0] != NEUTRAL
-        for lane, column in enumerate(self._columns):
-            column[stale] = np.where(known, raw[1 + lane], 0)
-            self._decoded[lane][stale] = self._single(known, raw[1 + lane], lane)
+        lanes = np.where(known, raw[1:], 0)
+        self._raw[0, stale], self._raw[1:, stale] = raw[0], lanes
+        numbers, texts = self._decoded
+        floats, wholes = np.ascontiguousarray(lanes[self._floats]).view(np.float64), lanes[self._wholes]
+        numbers[:, stale] = np.where(known, np.concatenate([floats, wholes.astype(np.float64)]), np.nan)
+        for text, lane in zip(texts, self._texts, strict=True):
+            words = self._words[lane]
+            assert words is not None
+            text[stale] = words.values[lanes[lane]]
         self._is_fresh[stale] = True
-
-    def _dtype(self, lane: int) -> Any:
-        return object if self._is_text(lane) else np.float64
 
     def _is_text(self, lane: int) -> bool:
         return value_type(self.group.lanes[lane][0]) is str
-
-    def _single(self, known: Array, raw: Array, lane: int) -> Array:
-        """Text as it is, anything else as float64; a numbered number is only ever a key, and not decoded."""
-        value, numbered = self.group.lanes[lane]
-        words = self._words[lane]
-        if words is not None and self._is_text(lane):
-            return words.values[np.where(known, raw, 0)]
-        if numbered:
-            return np.zeros(len(raw))
-        numbers = raw.view(np.float64) if value_type(value) is float else raw.astype(np.float64)
-        return np.where(known, numbers, np.nan)
 
     def _sequence(self, at: Array, raw: Array, lane: int) -> Array:
         known = at != NEUTRAL
@@ -275,6 +273,10 @@ class NewestReader:
         if value_type(self.group.lanes[lane][0]) is float:
             return np.where(known, np.ascontiguousarray(raw).view(np.float64), np.nan)
         return np.where(known, raw, -1)
+
+
+def _longer(values: Array, extra: int) -> Array:
+    return np.append(values, np.zeros((len(values), extra), values.dtype), axis=1)
 
 
 Reader = TileReader | NewestReader
