@@ -133,23 +133,29 @@ class TileReader:
             extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
             self._stamp = np.append(self._stamp, np.full(extra, -1))
             self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
-        return np.asarray(rows[self._stamp[rows] != self._epoch])
+        return np.asarray(rows[self._stamp.take(rows) != self._epoch])
 
     def _read(self, rows: Array, at: int) -> Array:
         stale = self.stale(rows, at)
         if len(stale):
-            self._refresh(np.unique(stale) if len(stale) > 1 else stale)
-        return self._values[rows]
+            self._refresh(self._distinct(stale) if len(stale) > 1 else stale)
+        return self._values.take(rows, axis=0)
+
+    def _distinct(self, stale: Array) -> Array:
+        """Each stale row once: their stamps, which say nothing now, tell where a row is named last."""
+        names = np.arange(-2, -2 - len(stale), -1)
+        self._stamp[stale] = names
+        return np.asarray(stale[self._stamp.take(stale) == names])
 
     def _refresh(self, rows: Array) -> None:
         assert self._lowest is not None
         for i in range(0, len(rows), _CHUNK):
             part = rows[i : i + _CHUNK]
             lanes = self._store.read(self.group.name, part, self._lowest)
+            values = np.empty((len(part), self._values.shape[1]))
             for (feature, _, cuts, wanted), place in zip(self.group.members, self._places, strict=True):
-                merged = [lanes[cut, lane] for cut in cuts for lane in wanted]
-                self._values[part, place] = finalize(feature, merged)
-            self._stamp[part] = self._epoch
+                values[:, place] = finalize(feature, [lanes[cut, lane] for cut in cuts for lane in wanted])
+            self._values[part], self._stamp[part] = values, self._epoch
 
 
 def _laid_out(widths: Sequence[int | None]) -> tuple[list[Any], Array]:

@@ -1,6 +1,7 @@
 """Tiles in one arena: each row owns a block of (tile, lanes) entries that grows at its end."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -116,10 +117,29 @@ class TileArena:
 
     def read(self, rows: Array, lowest: Sequence[int]) -> Array:
         """The lanes merged over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
-        rows = np.where(rows < len(self._count), rows, 0)
-        count = self._count[rows]
-        entries = spread(self._start[rows], count)
-        return over_windows(self._tiles[entries], [lane[entries] for lane in self._lanes], count, lowest, self._adds)
+        if len(rows) == 1:
+            return self._read_one(int(rows[0]), lowest)
+        if len(rows) and int(rows.max()) >= len(self._count):
+            rows = np.where(rows < len(self._count), rows, 0)
+        count = self._count.take(rows)
+        entries = spread(self._start.take(rows), count)
+        return over_windows(self._tiles.take(entries), self._lanes.take(entries, axis=1), count, lowest, self._adds)
+
+    def _read_one(self, row: int, lowest: Sequence[int]) -> Array:
+        """What `over_windows` gives, by slices: requests ask for the rows of one user again and again."""
+        out = np.zeros((len(lowest), self._width, 1), np.int64)
+        out[:, self._adds :] = NEUTRAL
+        if row < len(self._count) and (count := int(self._count[row])):
+            start = int(self._start[row])
+            tiles, lanes = self._tiles[start : start + count], self._lanes[:, start : start + count]
+            inside = tiles >= np.array(lowest)[:, None]
+            for merged, mask in zip(out, inside, strict=True):
+                if self._adds:
+                    (lanes[: self._adds] * mask).sum(axis=1, out=merged[: self._adds, 0])
+                if self._adds < self._width:
+                    top = np.where(mask, lanes[self._adds :], NEUTRAL)
+                    top.max(axis=1, out=merged[self._adds :, 0])
+        return out
 
     def arrays(self) -> dict[str, Array]:
         """All state, compact."""
@@ -154,24 +174,25 @@ def merge_tiles(rows: Array, tiles: Array, lanes: Array, adds: int) -> tuple[Arr
     return rows[first], tiles[first], merged
 
 
-def over_windows(tiles: Array, lanes: Sequence[Array], count: Array, lowest: Sequence[int], adds: int) -> Array:
+def over_windows(tiles: Array, lanes: Array, count: Array, lowest: Sequence[int], adds: int) -> Array:
     """The lanes of each row's entries over the tiles >= each of `lowest`, (len(lowest), len(lanes), n_rows).
 
     `count` says how many entries each row has; they follow one another.
     """
     out = np.zeros((len(lowest), len(lanes), len(count)), np.int64)
     out[:, adds:] = NEUTRAL
+    first = np.cumsum(count) - count
     full = np.flatnonzero(count)
     if len(full) == 0:
         return out
-    first = (np.cumsum(count) - count)[full]
-    for w, low in enumerate(lowest):
+    places: Any = slice(None) if len(full) == len(count) else full
+    first = first[places]
+    for merged, low in zip(out, lowest, strict=True):
         inside = tiles >= low
-        for i, lane in enumerate(lanes):
-            if i < adds:
-                out[w, i, full] = np.add.reduceat(lane * inside, first)
-            else:
-                out[w, i, full] = np.maximum.reduceat(np.where(inside, lane, NEUTRAL), first)
+        if adds:
+            merged[:adds, places] = np.add.reduceat(lanes[:adds] * inside, first, axis=1)
+        if adds < len(lanes):
+            merged[adds:, places] = np.maximum.reduceat(np.where(inside, lanes[adds:], NEUTRAL), first, axis=1)
     return out
 
 
