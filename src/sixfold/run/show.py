@@ -227,15 +227,19 @@ def _(result: Replayed) -> RenderableType:
 
 @render.register
 def _(result: AuditReport) -> RenderableType:
+    notes = f"; {result.answered:,} answered by declaration while the store was down" if result.answered else ""
+    if result.skipped:
+        notes += f"; {result.skipped:,} decisions left out, made by releases with other features"
     if not result.wrong:
         text = f"{result.compared:,} served values of {len(result.features)} features recomputed from the log: 0 differ"
-        return Text(text)
+        return Text(f"{text} ({result.decisions:,} decisions{notes})")
     table = grid("feature", "compared", "missing", "extra", "mismatching", "largest")
     for row in result.features:
         if row.wrong:
             counts = (row.compared, row.missing, row.extra, row.mismatching)
             table.add_row(row.name, *(f"{n:,}" for n in counts), f"{row.largest:g}")
-    return Group(Text(f"{result.wrong:,} of {result.compared:,} served values differ", style="bold red"), table)
+    head = f"{result.wrong:,} of {result.compared:,} served values differ ({result.decisions:,} decisions{notes})"
+    return Group(Text(head, style="bold red"), table)
 
 
 @render.register
