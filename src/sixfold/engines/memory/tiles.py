@@ -139,6 +139,16 @@ class TileArena:
                     top.max(axis=1, out=merged[self._adds :, 0])
         return out
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that hold tiles."""
+        return int(np.count_nonzero(self._count))
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the arrays."""
+        return sum(part.nbytes for part in (self._start, self._count, self._room, self._tiles, self._lanes))
+
     def arrays(self) -> dict[str, Array]:
         """All state, compact."""
         entries = spread(self._start, self._count)
