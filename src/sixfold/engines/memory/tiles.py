@@ -10,8 +10,6 @@ from sixfold.features.store import NEUTRAL, Tiles
 
 __all__ = ["TileArena", "merge_tiles", "over_windows", "runs", "spread"]
 
-_LEAST_ROOM = 4
-
 
 class TileArena:
     """Entries of a row are in no order and may repeat a tile: reading merges whatever is at or above the lowest tile.
@@ -81,7 +79,7 @@ class TileArena:
         kept = tiles >= keep_from
         rows, tiles, lanes = merge_tiles(rows[kept], tiles[kept], lanes[:, kept], self._adds)
         count = np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner)
-        need = np.maximum(_LEAST_ROOM, 1 << np.frexp(count.astype(np.float64))[1].astype(np.int64))
+        need = _room(count)
         moves = owner[need > self._room[owner]]
         room = need[need > self._room[owner]]
         total = int(room.sum())
@@ -140,6 +138,16 @@ class TileArena:
                     top = np.where(mask, lanes[self._adds :], NEUTRAL)
                     top.max(axis=1, out=merged[self._adds :, 0])
         return out
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that hold tiles."""
+        return int(np.count_nonzero(self._count))
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the arrays."""
+        return sum(part.nbytes for part in (self._start, self._count, self._room, self._tiles, self._lanes))
 
     def arrays(self) -> dict[str, Array]:
         """All state, compact."""
@@ -209,6 +217,11 @@ def spread(start: Array, count: Array) -> Array:
     stop = np.cumsum(count)
     total = int(stop[-1]) if len(stop) else 0
     return np.asarray(np.arange(total) + np.repeat(start - stop + count, count))
+
+
+def _room(count: Array) -> Array:
+    """Powers of two with a quarter to spare, so that blocks in steady use are seldom compacted; one entry needs one."""
+    return np.asarray(1 << np.frexp((count + count // 4 - 1).clip(0).astype(np.float64))[1].astype(np.int64))
 
 
 def _sorted(rows: Array, tiles: Array) -> Array:
