@@ -253,6 +253,33 @@ def features(
 
 
 @app.command()
+def lineage(
+    system: SystemArgument,
+    name: Annotated[
+        str | None, typer.Argument(help="A stream, field, label, feature, model, stage or release.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Another system, its file, or a release: what changed since.")
+    ] = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = None,
+) -> None:
+    """What is made of what; of one thing by its name; or, with --against, what changed and what that invalidates."""
+    from sixfold.run import lineage as lines
+
+    definition = load_system(system)
+    try:
+        place = current_home(home, definition.name, Path(data).name if data else None)
+    except InputError:
+        place = None  # a system has a lineage before it has a home; only its releases are then not known
+    if against is None:
+        finish(lines.trace(definition, name, home=place), json)
+    else:
+        finish(lines.compare_lineage(definition, against, home=place), json)
+
+
+@app.command()
 def dataset(
     folder: Annotated[Path, typer.Argument(help="Where to write: a new folder, or one that holds this very set.")],
     since: FromOption = None,

@@ -13,6 +13,7 @@ from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.features.featureset import needs
 from sixfold.features.freshness import Notes
+from sixfold.features.lineage import version_of
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Rank
 from sixfold.models.catalogue import top_rows
@@ -82,7 +83,15 @@ class BoundPipeline:
         for feature in self.pipeline.features:
             known = self.features.features
             if feature.name not in known or known[feature.name].declared() != feature.declared():
-                problems.append(f"the state has no such feature {feature.name!r}: give each definition its own name")
+                mine = f"{feature.name}@{version_of(feature)}"
+                has = (
+                    f"{feature.name}@{version_of(known[feature.name])}"
+                    if feature.name in known
+                    else "nothing by that name"
+                )
+                problems.append(
+                    f"the pipeline reads {mine}, but the state has {has}: give each definition its own name"
+                )
             if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
                 problems.append(f"{feature!r} of the pipeline must be of the subject or of the item alone")
         if problems:
