@@ -94,7 +94,8 @@ class Batch:
         """The number of the attribute's value at each event's own offset."""
         group, lane = self._schema.attributes[value_name(field)]
         rows = self._rows(stream, path)
-        at, numbers = self._newest[group.name].newest(rows, lane)
+        raw = self._newest[group.name].raw(rows)
+        at, numbers = raw[0], raw[1 + lane]
         stated = self._tables.get(field.events.name)
         if not stated:
             return numbers
