@@ -106,26 +106,31 @@ class _Training:
         system, prepared = self.system, self.prepared
         ranker = self._fit_ranker(system.ranker_name, system.features, self.content / "models", 0.0)
         self._fit_ranker("static", static_features(system.features), self.baselines, 0.4)
-        weights = system.pipeline.blend.weights
-        if not weights:
-            young = self._fit_retrievers(prepared.bounds.validate[0], 0.5)
-            with self._timed("weights of the sources", 0.7) as tell:
-                models: dict[str, FittedRetriever | FittedRanker] = {**young, system.ranker_name: ranker}
-                weights = tune_blend(system, prepared, models, seed=self.seed, progress=tell)
-        for name, model in self._fit_retrievers(prepared.bounds.test[0], 0.75).items():
-            _save(model, self.content / "models" / name)
+        weights = system.pipeline.blend.weights or self._tune(ranker)
         history = next(iter(self._histories().values()))
         for config in system.plan.beat:
-            with self._timed(config.name, 0.95) as tell:
+            with self._timed(config.name, 0.7) as tell:
                 data = self._data(history, prepared.bounds.test[0])
                 fitted = config.fit(data, seed=derive_seed(self.seed, config.name), progress=tell)
                 _save(fitted, self.baselines / config.name)
+        for name, model in self._fit_retrievers(prepared.bounds.test[0], 0.75):
+            _save(model, self.content / "models" / name)
         np.savez(self.content / "fallback.npz", keys=_fallback(system, prepared))
         write_json(self.content / "blend.json", weights)
         predicted = ranker.predict(prepared.validate.features)
         scores = {f"predicted {head}": predicted[head] for head in predicted}
         Reference.of({**prepared.validate.features, **scores}).save(self.content / "reference.json")
         return weights
+
+    def _tune(self, ranker: FittedRanker) -> Mapping[str, float]:
+        """The weights of the blend, by retrievers that are used for nothing else, and go when they are known."""
+        young: dict[str, FittedRetriever | FittedRanker] = dict(
+            self._fit_retrievers(self.prepared.bounds.validate[0], 0.5)
+        )
+        self._interactions = None
+        with self._timed("weights of the sources", 0.65) as tell:
+            models = {**young, self.system.ranker_name: ranker}
+            return tune_blend(self.system, self.prepared, models, seed=self.seed, progress=tell)
 
     def _fit_ranker(self, name: str, features: FeatureSet, folder: Path, share: float) -> FittedRanker:
         parts = [
@@ -140,20 +145,20 @@ class _Training:
     def _histories(self) -> dict[str, Recent]:
         return {source.name: source.history for source in self.system.pipeline.sources if isinstance(source, Retrieve)}
 
-    def _fit_retrievers(self, upto: int, share: float) -> dict[str, FittedRetriever]:
+    def _fit_retrievers(self, upto: int, share: float) -> Iterator[tuple[str, FittedRetriever]]:
+        """Each with its name as soon as it is fitted."""
         histories = self._histories()
-        fitted = {}
         for name, config in self.system.retrievers.items():
             what = name if upto == self.prepared.bounds.test[0] else f"{name} without validate"
             with self._timed(what, share) as tell:
                 data = self._data(histories[name], upto)
-                fitted[name] = config.fit(data, seed=derive_seed(self.seed, name), progress=tell)
-        return fitted
+                fitted = config.fit(data, seed=derive_seed(self.seed, name), progress=tell)
+            yield name, fitted
 
     def _data(self, consumed: Recent, upto: int) -> Interactions:
         key = fingerprint(consumed.spec(), upto)
         if self._interactions is None or self._interactions[0] != key:
-            # One at a time: histories of a million consumptions are half a gigabyte.
+            # One at a time: histories of a million consumptions are 200 MB.
             self._interactions = None
             task, history = self.system.problem.task, self.prepared.history
             items = catalog(self.system.streams, history, item=task.item, at=upto)
