@@ -151,7 +151,6 @@ class NewestRings:
         return {"head": self._head, "start": self._start, "room": self._room, "places": places}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Replace all state by what `arrays` gave."""
-        self._head, self._start, self._room = (arrays[name].copy() for name in ("head", "start", "room"))
-        self._places = arrays["places"].copy()
+        """Replace all state by what `arrays` gave, which is not to be used any more."""
+        self._head, self._start, self._room, self._places = (arrays[n] for n in ("head", "start", "room", "places"))
         self._used = self._places.shape[1]
