@@ -143,7 +143,7 @@ class NewestRings:
     @property
     def n_bytes(self) -> int:
         """The size of the arrays."""
-        return self._head.nbytes + self._places.nbytes
+        return sum(part.nbytes for part in (self._head, self._start, self._room, self._places))
 
     def arrays(self) -> dict[str, Array]:
         """All state."""
