@@ -8,7 +8,7 @@ from sixfold._core.errors import DataError, DefinitionError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array, Table, column
 from sixfold.data.events import Events, field_values
-from sixfold.data.labels import Label
+from sixfold.data.labels import Label, label_values
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent
 from sixfold.features.featureset import FeatureSet, needs
@@ -74,21 +74,13 @@ def build_dataset(
             f"no mature {stream.name!r} events in the training range",
             hint="ingest more history, or shorten the split or the maturity of the labels",
         )
-    columns = {}
-    weights = {}
-    for label in labels:
-        outcomes = history.get(label.outcome.name)
-        columns[label.name], weights[label.name] = (
-            label.values(impressions, outcomes)
-            if outcomes is not None
-            else (np.zeros(len(impressions)), np.ones(len(impressions)))
-        )
+    values, weights = label_values(labels, impressions, history)
     spine = served_points(impressions, history.get("decision"))
     table = as_of(features, history, spine)
-    name = fingerprint(features.spec(), [label.spec() for label in labels], spine["offset"], spine["at"], columns)
+    name = fingerprint(features.spec(), [label.spec() for label in labels], spine["offset"], spine["at"], values)
     binary = frozenset(label.name for label in labels if label.binary)
     shared = frozenset(feature.name for feature in features if item is not None and item not in needs(feature))
-    return Dataset(table, Table(columns), Table(weights), spine, binary, name, shared)
+    return Dataset(table, values, weights, spine, binary, name, shared)
 
 
 _HISTORY_ROWS = 65_536
