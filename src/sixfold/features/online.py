@@ -261,7 +261,7 @@ class _Asked:
         group, lane = self._online._schema.attributes[value_name(key)]
         if group.name not in self._raw:
             self._raw[group.name] = self._online._newest[group.name].raw(self.rows(path))
-        return self._raw[group.name][1 + lane]
+        return np.asarray(self._raw[group.name][1 + lane])
 
 
 @dataclass(frozen=True, slots=True)
