@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sixfold import features as f
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY
 from sixfold.data.events import Events
 from sixfold.data.retraction import NEVER, ends
 from sixfold.features import FeatureSet, as_of
-from sixfold.features import definitions as f
 from sixfold.features.lives import Lives
 from sixfold.frame import Entity
 
