@@ -7,18 +7,19 @@ level and sees all events there, so each level is again a matter of prefixes, of
 aggregation that merges, invertible or not; without retractions there are no levels, and nothing to pay.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from sixfold._core.table import Array
-from sixfold.data.retraction import NEVER
-from sixfold.features.keys import JointCode
+from sixfold._core.table import Array, Table
+from sixfold.data.events import Events
+from sixfold.data.retraction import NEVER, ends
+from sixfold.features.keys import Codebook, JointCode
 from sixfold.features.ordered import Ordered
 from sixfold.features.store import NEUTRAL
 
-__all__ = ["Lives", "Sight", "Visible", "last", "newest", "part"]
+__all__ = ["Lives", "Sight", "Visible", "last", "newest", "part", "stated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class Sight:
 
 
 class Lives:
-    """When the events of a stream count: `offsets` are theirs, `ends` those of their retractions (see `ends`)."""
+    """When the events of a stream count: `offsets` are theirs, `until` those of their retractions (see `ends`)."""
 
-    def __init__(self, offsets: Array, ends: Array) -> None:
-        self.lasting = ends == NEVER
+    def __init__(self, offsets: Array, until: Array) -> None:
+        self.lasting = until == NEVER
         self.mortal = np.flatnonzero(~self.lasting)
-        begin, end = offsets[self.mortal], ends[self.mortal]
+        begin, end = offsets[self.mortal], until[self.mortal]
         self._edges = np.unique(np.concatenate([begin, end]))
         self._first, self._stop = np.searchsorted(self._edges, np.stack([begin, end])) + 1
 
@@ -140,3 +141,21 @@ def last(sights: list[Sight], at: Array, n: int) -> Array:
         order = np.lexsort((both, np.where(both < 0, NEUTRAL, at[both])), axis=1)
         best[sight.rows] = np.take_along_axis(both, order, axis=1)[:, -n:]
     return best
+
+
+def stated(stream: Events, history: Mapping[str, Table], moments: Table) -> Array:
+    """The row of the newest event of the stream that each moment sees of its key, -1 if there is none.
+
+    The key is that of the stream's own entities, of which `moments` has columns, beside `offset`.
+    """
+    events = history.get(stream.name)
+    if not events:
+        return np.full(len(moments), -1, np.int64)
+    books = {key.name: Codebook([events[key.name]]) for key in stream.keys}
+    joint = JointCode([(book.encode(events[name]), book.size) for name, book in books.items()])
+    over = ends(history, events)
+    lives = None if over is None else Lives(events["offset"], over)
+    codes = joint.encode([book.encode(moments[name]) for name, book in books.items()])
+    ranks = np.searchsorted(events["offset"], moments["offset"])
+    sights = Visible(joint, events["at"], None, lives).see(codes, moments["offset"], ranks)
+    return newest(sights, events["at"])

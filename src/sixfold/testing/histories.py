@@ -4,7 +4,7 @@ A `Case` is a list of facts and of moments at which features are asked for, both
 `build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over the streams.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -209,10 +209,14 @@ def _clocks(mine: list[tuple[int, Fact]], arrived: list[int]) -> dict[str, Any]:
     }
 
 
-def between(history: Mapping[str, Table], start: int, stop: int) -> dict[str, Table]:
-    """The events with start <= offset < stop, as a log would read them."""
+def between(
+    history: Mapping[str, Table], start: int, stop: int, streams: Iterable[str] | None = None
+) -> dict[str, Table]:
+    """The events with start <= offset < stop, of all streams or some, as a log would read them."""
     out = {}
     for name, table in history.items():
+        if streams is not None and name not in streams:
+            continue
         low, high = np.searchsorted(table["offset"], [start, stop])
         if low < high:
             out[name] = table.take(slice(low, high))
