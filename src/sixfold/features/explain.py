@@ -15,6 +15,7 @@ from sixfold._core.table import Array, Table, column
 from sixfold._core.times import MINUTE
 from sixfold.data.events import Events, Field, field_values
 from sixfold.data.expr import Expr
+from sixfold.data.retraction import ends
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Aggregate, Feature, Request
 from sixfold.features.featureset import FeatureSet
@@ -182,8 +183,10 @@ class _Scan:
         return events.take(np.sort(order[:1] if getattr(feature, "oldest", False) else order[-feature.n :]))
 
     def _counted(self, feature: Any, events: Table) -> Array:
-        """Which events are below the offset, inside the window, and satisfy `where`."""
+        """Which events are below the offset and not taken back, inside the window, and satisfy `where`."""
         keep = events["offset"] < self._offset
+        if (stops := ends(self._history, events)) is not None:
+            keep &= stops >= self._offset
         if hasattr(feature, "window"):
             keep &= tile_of(events["at"], feature.cuts[0].hop) >= feature.cuts[0].lowest(self._at)
         where = getattr(feature, "where", None)

@@ -75,7 +75,7 @@ def explain_features(
     """
     with home.log() as log:
         end, last = log.end()
-        history = log.read(0, end, [stream.name for stream in system.online_features.streams])
+        history = log.read(0, end, system.online_features.follows)
     at = last if at is None else at
     row = {**_moment(system, given), "at": at, "offset": offset_at(history, at) if at < last else end}
     wanted = [feature for feature in _named(system, only) if set(_entities(feature)) <= set(row)]
