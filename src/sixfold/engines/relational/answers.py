@@ -10,9 +10,10 @@ from sixfold._core.table import Array, Table
 from sixfold.engines.relational.encoding import Texts, kind_of
 from sixfold.engines.relational.layout import Keyed, Layout, Newest, value_column
 from sixfold.engines.relational.questions import QuestionWriter
-from sixfold.features.algebra import finalize
+from sixfold.features.algebra import at_instant, finalize
 from sixfold.features.columns import age_of, as_number, pick_sequence, pick_single
 from sixfold.features.definitions import Age
+from sixfold.features.windows import Cut
 
 __all__ = ["Answers", "Scratch"]
 
@@ -39,10 +40,10 @@ class Scratch:
 
 
 class Answers:
-    """Merged lanes by (group, window, lane), and newest events by (group, column), each (n_rows, …) int64."""
+    """Merged lanes by (group, cut, lane), and newest events by (group, column), each (n_rows, …) int64."""
 
     def __init__(self, layout: Layout, texts: Texts) -> None:
-        self.lanes: dict[tuple[str, int | None, str], Array] = {}
+        self.lanes: dict[tuple[str, Cut, str], Array] = {}
         self.newest: dict[tuple[str, str], Array] = {}
         self._layout, self._texts = layout, texts
 
@@ -60,7 +61,7 @@ class Answers:
         for feature, slot in plan.requests:
             columns[slot] = requests[feature.name]
         for keyed in self._layout.keyed:
-            for slot, column in self._windows(keyed, rows):
+            for slot, column in self._cuts(keyed, rows, at):
                 columns[slot] = column
             for newest in keyed.newest:
                 for slot, column in self._newest(newest, rows, at, words):
@@ -69,17 +70,18 @@ class Answers:
             columns[slot] = as_number(function(columns), n_rows)
         return Table({name: columns[slot] for name, slot in plan.outputs.items()}, n_rows=n_rows)
 
-    def _windows(self, keyed: Keyed, rows: slice) -> Iterable[tuple[int, Array]]:
+    def _cuts(self, keyed: Keyed, rows: slice, at: Array) -> Iterable[tuple[int, Array]]:
         for aggregated, lanes in keyed.aggregates:
             feature = aggregated.feature
-            merged = [np.array(self.lanes[keyed.name, feature.window, lane][rows]) for lane in lanes]
-            yield aggregated.slot, finalize(feature, merged)
+            merged = [np.array(self.lanes[keyed.name, cut, lane][rows]) for cut in feature.cuts for lane in lanes]
+            yield aggregated.slot, at_instant(feature, finalize(feature, merged), at)
 
     def _newest(self, newest: Newest, rows: slice, at: Array, words: Array) -> Iterable[tuple[int, Array]]:
         known = self.newest[newest.name, "known"][rows] == 1
         for feature, slot in newest.members:
             if isinstance(feature, Age):
-                yield slot, age_of(at, self.newest[newest.name, "newest_at"][rows, -1], known[:, -1])
+                ages = age_of(at, self.newest[newest.name, "newest_at"][rows, -feature.n :], known[:, -feature.n :])
+                yield slot, ages[:, -1] if feature.single else ages
                 continue
             values = np.array(self.newest[newest.name, value_column(feature.value)][rows])
             values = _decoded(values, kind_of(feature.value), words)
