@@ -18,6 +18,7 @@ from sixfold.data.labels import Label
 from sixfold.evaluate.plan import Plan
 from sixfold.features.definitions import Feature
 from sixfold.features.featureset import FeatureSet, needs
+from sixfold.features.freshness import answer_problems
 from sixfold.frame import Problem
 from sixfold.models.contract import Ranker, Retriever
 from sixfold.operate.releases import RELEASES
@@ -93,8 +94,9 @@ class System:
         known = (task.per, task.item)
         named: dict[str, Feature] = {}
         for feature in (*self.features, *self.pipeline.features):
-            if named.setdefault(feature.name, feature).spec() != feature.spec():
+            if named.setdefault(feature.name, feature).declared() != feature.declared():
                 yield f"two different features are called {feature.name!r}: give one another name with .named()"
+            yield from answer_problems(feature)
             for entity in needs(feature):
                 if entity not in known:
                     yield (

@@ -1,5 +1,6 @@
 """The semantics that data/expr.py states, against plain Python on one row at a time."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Table, column
 from sixfold.data.events import Events, Field, field_values
-from sixfold.data.expr import Expr, Literal, Op, compiled, evaluate, leaves
+from sixfold.data.expr import Expr, Literal, Op, compiled, evaluate, if_else, leaves, maximum, minimum
 from sixfold.frame import Entity
 
 user = Entity("user")
@@ -51,6 +52,14 @@ def truth(value: Any) -> bool:
     return not missing(value) and bool(value)
 
 
+def hashed(value: Any, n: int) -> float:
+    if missing(value):
+        return math.nan
+    if not isinstance(value, str):
+        value = f"{float(value):.0f}" if float(value).is_integer() else repr(float(value))
+    return float(int(hashlib.md5(value.encode()).hexdigest()[:15], 16) % n)
+
+
 def reference(expr: Expr, row: dict[str, Any]) -> Any:
     """One row at a time, as the module's docstring says it."""
     if isinstance(expr, Literal):
@@ -63,6 +72,24 @@ def reference(expr: Expr, row: dict[str, Any]) -> Any:
         return arithmetic(expr.name, float(args[0]), float(args[1]))
     if expr.name == "log1p":
         return math.log1p(args[0]) if args[0] > -1 else math.nan
+    if expr.name == "log":
+        return math.log(args[0]) if args[0] > 0 else math.nan
+    if expr.name == "abs":
+        return abs(float(args[0]))
+    if expr.name in ("minimum", "maximum"):
+        return (
+            math.nan if missing(args[0]) or missing(args[1]) else float((min if expr.name == "minimum" else max)(args))
+        )
+    if expr.name == "if":
+        return float(args[1] if truth(args[0]) else args[2])
+    if expr.name == "buckets":
+        return math.nan if missing(args[0]) else float(sum(args[0] >= edge for edge in args[1:]))
+    if expr.name == "fill":
+        return float(args[1] if missing(args[0]) else args[0])
+    if expr.name == "missing":
+        return missing(args[0])
+    if expr.name == "hash":
+        return hashed(args[0], args[1])
     if expr.name == "and":
         return truth(args[0]) and truth(args[1])
     if expr.name == "or":
@@ -86,6 +113,17 @@ NUMBERS: list[Callable[[Expr, Any], Expr]] = [
     lambda a, b: a | b,
 ]
 TEXTS = NUMBERS[4:9]
+NUMBERS += [minimum, maximum, lambda a, b: a.fill(b)]
+SINGLES: list[Callable[[Expr], Expr]] = [
+    lambda e: ~e,
+    lambda e: -e,
+    lambda e: abs(e),
+    lambda e: e.log(),
+    lambda e: e.log1p(),
+    lambda e: e.clip(-1, 2.5),
+    lambda e: e.buckets(-1, 0, 2.5),
+]
+ASKED: list[Callable[[Expr], Expr]] = [lambda e: e.is_missing(), lambda e: e.hash_bucket(7)]
 
 
 def numbers(depth: int) -> st.SearchStrategy[Expr]:
@@ -96,7 +134,15 @@ def numbers(depth: int) -> st.SearchStrategy[Expr]:
     pairs = st.builds(lambda make, a, b: make(a, b), st.sampled_from(NUMBERS), below, below)
     words = st.sampled_from([facts.s, facts.t]) | st.sampled_from(["", "a"]).map(Literal)
     compared = st.builds(lambda make, a, b: make(a, b), st.sampled_from(TEXTS), words, words)
-    return leaf | pairs | compared | below.map(lambda e: ~e) | below.map(lambda e: e.log1p())
+    either = words | below
+    return (
+        leaf
+        | pairs
+        | compared
+        | st.builds(lambda make, a: make(a), st.sampled_from(SINGLES), below)
+        | st.builds(if_else, below, below, below)
+        | st.builds(lambda make, a: make(a), st.sampled_from(ASKED), either)
+    )
 
 
 @given(numbers(3), st.lists(rows, max_size=6))
@@ -118,6 +164,61 @@ def test_compiled_is_evaluated(expr: Expr, items: list[dict[str, Any]]) -> None:
     found = np.broadcast_to(run([table[name] for name in names]), (len(items),))
     expected = evaluate(expr, lambda leaf: table[leaf.name], len(items))  # type: ignore[attr-defined]
     assert found.tolist() == pytest.approx(expected.tolist(), nan_ok=True)
+
+
+@given(numbers(2), st.lists(rows, min_size=2, max_size=9))
+def test_a_row_alone_has_the_bits_it_has_among_others(expr: Expr, items: list[dict[str, Any]]) -> None:
+    together = field_values(expr, table_of(items))
+    alone = np.concatenate([field_values(expr, table_of([item])) for item in items])
+    assert together.tobytes() == alone.tobytes()
+
+
+def test_buckets_conditions_and_what_is_missing_by_hand() -> None:
+    items = {"x": [0.1, 0.2, 5.0, math.nan], "s": ["a", None, "b", "a"]}
+    table = Table({"x": column(items["x"], float), "s": column(items["s"], str)})
+
+    def found(expr: Expr) -> list[Any]:
+        return field_values(expr, table).tolist()
+
+    assert found(facts.x.buckets(0.2, 5))[:3] == [0, 1, 2]
+    assert found(facts.x.fill(-1).clip(0, 1)) == [0.1, 0.2, 1, 0]
+    assert found(if_else(facts.x > 0.15, facts.x * 10, -1)) == [-1, 2, 50, -1]
+    assert found(facts.s.is_missing()) == [False, True, False, False]
+    assert found(minimum(facts.x, 0.2))[:3] == [0.1, 0.2, 0.2]
+    assert found(maximum(0.2, facts.x))[:3] == [0.2, 0.2, 5]
+
+
+def test_hashes_are_those_that_any_other_program_finds() -> None:
+    # md5("a") = 0cc175b9c0f1b6a8..., md5("7") = 8f14e45fceea167a...
+    table = Table(
+        {"s": column(["a", "7", None], str), "n": column([7, 7, 7], int), "x": column([7.0, -0.0, 0.0], float)}
+    )
+    by_text = field_values(facts.s.hash_bucket(1000), table).tolist()
+    assert by_text[:2] == [0x0CC175B9C0F1B6A % 1000, 0x8F14E45FCEEA167 % 1000]
+    assert math.isnan(by_text[2])
+    assert field_values(facts.n.hash_bucket(1000), table).tolist() == [by_text[1]] * 3
+    by_number = field_values(facts.x.hash_bucket(1000), table).tolist()
+    assert by_number[0] == by_text[1]
+    assert by_number[1] == by_number[2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: facts.x.buckets(),
+        lambda: facts.x.buckets(2, 1),
+        lambda: facts.x.buckets(1, math.inf),
+        lambda: facts.x.buckets(math.nan),
+        lambda: facts.x.hash_bucket(0),
+        lambda: facts.x.hash_bucket(2.5),  # type: ignore[arg-type]
+        lambda: facts.s.fill("a"),
+        lambda: facts.s.buckets(1),
+        lambda: if_else(facts.flag, facts.s, "a"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_when_written(make: Callable[[], Expr]) -> None:
+    with pytest.raises(DefinitionError):
+        make()
 
 
 @given(st.lists(rows, max_size=6))

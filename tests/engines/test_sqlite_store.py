@@ -160,7 +160,7 @@ def test_two_writers_of_one_file_are_told_and_nothing_is_counted_twice(tmp_path:
         first.fold(between(history, 0, 10), 10)
         with pytest.raises(ServiceError, match="another process has written into"):
             second.fold(between(history, 0, 10), 10)
-        with pytest.raises(ServiceError, match="another process has written into"):
+        with pytest.raises(ServiceError, match=r"open it again with OnlineFeatures"):
             second.fold(between(history, 0, 10), 10)
         again = OnlineFeatures(EVERYTHING, other)
         assert again.offset == 10

@@ -1,6 +1,8 @@
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sixfold._core.errors import ModelError
@@ -42,3 +44,21 @@ def test_a_saved_model_is_served_without_torch(tmp_path) -> None:
         f"load_ranker(pathlib.Path({str(tmp_path)!r})); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("hidden", [(), (16, 8)])
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_candidates_share_is_worked_out_once_and_changes_nothing(hidden: tuple[int, ...], members: int) -> None:
+    train, check = example_dataset(1_000, 1), example_dataset(500, 2)
+    config = DeepRanker(example_heads(), categorical=("author",), hidden=hidden, members=members, epochs=1)
+    names = train.features.names
+    whole = config.fit(train, check, seed=3)
+    for shared in (names[:3], names[-3:], names):
+        cut = config.fit(replace(train, shared=frozenset(shared)), check, seed=3)
+        one = {
+            name: np.broadcast_to(check.features[name][7:8], (500, *check.features[name].shape[1:])) for name in shared
+        }
+        for table in (check.features, check.features.with_columns(one)):
+            expected, found = whole.predict(table), cut.predict(table)
+            for head in expected:
+                np.testing.assert_allclose(found[head], expected[head], rtol=2e-4, atol=1e-6)

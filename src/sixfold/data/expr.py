@@ -2,21 +2,22 @@
 
 Semantics, the same on every path: all arithmetic is float64; a missing value (NaN, or None in a text column) makes
 arithmetic missing and comparisons false; division by zero and the logarithm of a number <= 0 are missing. Logic takes a
-missing value as false and any number but 0 as true. Text can only be compared, and only with text.
+missing value as false and any number but 0 as true. Comparisons of whole numbers are exact. Text can only be compared,
+and only with text, hashed, or asked whether it is missing. The operations themselves are in `operations.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
+from sixfold.data.operations import BOOLEAN, COMPARISONS, OPERATIONS, TAKE_TEXT, TEXT_MISUSED
 
-__all__ = ["Expr", "Literal", "Op", "compiled", "evaluate", "leaves"]
-
-_TEXT_MISUSED = "text can only be compared, and only with text"
+__all__ = ["Expr", "Literal", "Op", "compiled", "evaluate", "if_else", "leaves", "maximum", "minimum"]
 
 
 class Expr:
@@ -76,9 +77,46 @@ class Expr:
         """True where the values are equal; false where either is missing."""
         return Op("eq", (self, wrap(other)))
 
+    def __neg__(self) -> "Op":
+        return 0 - self
+
+    def __abs__(self) -> "Op":
+        return Op("abs", (self,))
+
+    def log(self) -> "Op":
+        """The natural logarithm; missing where x <= 0."""
+        return Op("log", (self,))
+
     def log1p(self) -> "Op":
         """The natural logarithm of 1 + x; missing where x <= -1."""
         return Op("log1p", (self,))
+
+    def clip(self, low: Any, high: Any) -> "Op":
+        """The nearest number between `low` and `high`."""
+        return minimum(maximum(self, low), high)
+
+    def buckets(self, *edges: float) -> "Op":
+        """How many of the rising `edges` are <= x, so 0 to len(edges); missing where x is."""
+        if not edges or not all(a < b for a, b in pairwise((*edges, float("inf")))):
+            raise DefinitionError([f"buckets of {self!r}: the edges must be given, rise and be finite; found {edges}"])
+        return Op("buckets", (self, *map(wrap, edges)))
+
+    def fill(self, value: Any) -> "Op":
+        """x, or `value` where it is missing."""
+        return Op("fill", (self, wrap(value)))
+
+    def is_missing(self) -> "Op":
+        """Whether there is no value."""
+        return Op("missing", (self,))
+
+    def hash_bucket(self, n: int) -> "Op":
+        """One of the whole numbers below `n`, always the same for a value; missing where x is.
+
+        The first 60 bits of the MD5 of text, or of a number's decimal digits, modulo n: any database can do the same.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+            raise DefinitionError([f"hash_bucket of {self!r}: the number of buckets must be at least 1, not {n!r}"])
+        return Op("hash", (self, wrap(n)))
 
     @property
     def is_bool(self) -> bool:
@@ -129,9 +167,9 @@ class Op(Expr):
 
     def __post_init__(self) -> None:
         text = [arg.is_text for arg in self.args]
-        if True in text and (self.name not in _COMPARISONS or False in text):
+        if self.name not in TAKE_TEXT and True in text and (self.name not in COMPARISONS or False in text):
             found = " and ".join(repr(arg) for arg in self.args)
-            raise DefinitionError([f"{self.name!r} of {found}: {_TEXT_MISUSED}"])
+            raise DefinitionError([f"{self.name!r} of {found}: {TEXT_MISUSED}"])
 
     def spec(self) -> Any:
         """[name, *specs of the arguments]."""
@@ -140,7 +178,7 @@ class Op(Expr):
     @property
     def is_bool(self) -> bool:
         """Comparisons and logic give booleans; arithmetic gives numbers."""
-        return self.name in _BOOLEAN
+        return self.name in BOOLEAN
 
     @property
     def is_text(self) -> bool:
@@ -161,85 +199,19 @@ def wrap(value: Any) -> Expr:
     raise DefinitionError([f"{value!r} cannot be part of an expression: use fields, numbers, booleans or text"])
 
 
-_NOTHING = np.array(None, object)
+def if_else(condition: Expr, then: Any, otherwise: Any) -> Op:
+    """`then` where the condition holds, `otherwise` where it does not or is missing."""
+    return Op("if", (condition, wrap(then), wrap(otherwise)))
 
 
-def _known(values: Array) -> Array:
-    """Which values of a text column (object) are not missing."""
-    return np.asarray(np.not_equal(values, _NOTHING), np.bool_)
+def minimum(a: Any, b: Any) -> Op:
+    """The lesser number; missing where either is."""
+    return Op("minimum", (wrap(a), wrap(b)))
 
 
-def _number(values: Array) -> Array:
-    if values.dtype == object and _known(values).any():
-        raise DefinitionError([f"arithmetic or logic on text: {_TEXT_MISUSED}"])
-    return values.astype(np.float64, copy=False)
-
-
-def _divide(a: Array, b: Array) -> Array:
-    a, b = _number(a), _number(b)
-    with np.errstate(all="ignore"):
-        return np.where(b == 0, np.nan, a / np.where(b == 0, 1.0, b))
-
-
-def _log1p(a: Array) -> Array:
-    a = _number(a)
-    with np.errstate(all="ignore"):
-        return np.where(a > -1, np.log1p(np.where(a > -1, a, 0.0)), np.nan)
-
-
-def _arithmetic(ufunc: Callable[..., Array]) -> Callable[[Array, Array], Array]:
-    def apply(a: Array, b: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return ufunc(_number(a), _number(b))
-
-    return apply
-
-
-def _equal(a: Array, b: Array) -> Array:
-    same: Array = np.asarray(a == b, np.bool_)
-    return same & _known(a) if a.dtype == object else same
-
-
-def _comparison(ufunc: Callable[..., Array]) -> Callable[[Array, Array], Array]:
-    def apply(a: Array, b: Array) -> Array:
-        if object not in (a.dtype, b.dtype):
-            return ufunc(a, b)
-        a, b = np.broadcast_arrays(a, b)
-        known = _known(a) & _known(b)
-        out = np.zeros(a.shape, np.bool_)
-        try:
-            out[known] = ufunc(a[known], b[known])
-        except TypeError as error:
-            raise DefinitionError([f"a comparison of text with numbers: {_TEXT_MISUSED}"]) from error
-        return out
-
-    return apply
-
-
-def _true(values: Array) -> Array:
-    if values.dtype == np.bool_:
-        return values
-    values = _number(values)
-    return np.asarray((values != 0) & ~np.isnan(values))
-
-
-_OPS: Mapping[str, Callable[..., Array]] = {
-    "add": _arithmetic(np.add),
-    "sub": _arithmetic(np.subtract),
-    "mul": _arithmetic(np.multiply),
-    "div": _divide,
-    "log1p": _log1p,
-    "eq": _equal,
-    "ge": _comparison(np.greater_equal),
-    "gt": _comparison(np.greater),
-    "le": _comparison(np.less_equal),
-    "lt": _comparison(np.less),
-    "and": lambda a, b: _true(a) & _true(b),
-    "or": lambda a, b: _true(a) | _true(b),
-    "not": lambda a: ~_true(a),
-}
-_COMPARISONS = frozenset({"eq", "ge", "gt", "le", "lt"})
-_BOOLEAN = _COMPARISONS | {"and", "or", "not"}
+def maximum(a: Any, b: Any) -> Op:
+    """The greater number; missing where either is."""
+    return Op("maximum", (wrap(a), wrap(b)))
 
 
 def evaluate(expr: Expr, lookup: Callable[[Expr], Array], n_rows: int) -> Array:
@@ -250,7 +222,7 @@ def evaluate(expr: Expr, lookup: Callable[[Expr], Array], n_rows: int) -> Array:
     if isinstance(expr, Literal):
         return np.full(n_rows, expr.value, object if isinstance(expr.value, str) else None)
     if isinstance(expr, Op):
-        return _OPS[expr.name](*(evaluate(arg, lookup, n_rows) for arg in expr.args))
+        return OPERATIONS[expr.name](*(evaluate(arg, lookup, n_rows) for arg in expr.args))
     return lookup(expr)
 
 
@@ -263,9 +235,11 @@ def compiled(expr: Expr, place: Callable[[Expr], int]) -> Callable[[Sequence[Arr
         constant = np.array(expr.value, object if isinstance(expr.value, str) else None)
         return lambda columns: constant
     if isinstance(expr, Op):
-        apply, args = _OPS[expr.name], [compiled(arg, place) for arg in expr.args]
+        apply, args = OPERATIONS[expr.name], [compiled(arg, place) for arg in expr.args]
         if len(args) == 1:
             return lambda columns, only=args[0]: apply(only(columns))  # type: ignore[misc]
+        if len(args) > 2:
+            return lambda columns: apply(*(arg(columns) for arg in args))
         return lambda columns, left=args[0], right=args[1]: apply(left(columns), right(columns))  # type: ignore[misc]
     at = place(expr)
     return lambda columns: columns[at]

@@ -1,5 +1,7 @@
 """Phase 3, features: one definition, several evaluators, one law: equal prefixes give equal values."""
 
+from sixfold.data.expr import if_else, maximum, minimum
+from sixfold.features.absence import REFUSE
 from sixfold.features.aggregates import (
     count,
     decayed_count,
@@ -35,6 +37,7 @@ from sixfold.features.store import Store
 
 __all__ = [
     "KINDS",
+    "REFUSE",
     "Age",
     "Aggregate",
     "Computed",
@@ -55,10 +58,13 @@ __all__ = [
     "decayed_sum",
     "first",
     "histogram",
+    "if_else",
     "last",
     "max",
+    "maximum",
     "mean",
     "min",
+    "minimum",
     "rate",
     "request",
     "sequence",

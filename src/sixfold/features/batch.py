@@ -21,6 +21,7 @@ from sixfold.features.algebra import Lane, at_instant, finalize, prepare
 from sixfold.features.columns import age_of, as_number, pick, pick_sequence, pick_single, request_column
 from sixfold.features.definitions import Age, Key, Recent
 from sixfold.features.featureset import FeatureSet
+from sixfold.features.freshness import guarded
 from sixfold.features.keys import Codebook, JointCode
 from sixfold.features.ordered import Ordered
 from sixfold.features.plan import Aggregated, Group, Plan, key_spec
@@ -41,6 +42,10 @@ def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> T
     not there are missing. A stream that is not in `history` has no events. Raises FeatureError if the spine lacks a
     column.
     """
+    return guarded(features, lambda wanted: _as_of(wanted, history, spine))
+
+
+def _as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
     plan = Plan(features)
     needed = ["at", "offset", *(entity.name for entity in features.entities)]
     if lacking := [name for name in needed if name not in spine]:

@@ -5,13 +5,14 @@ attribute nobody has stated yet) holds no events; no key at all, `by=()`, holds 
 kind is over no events, and how exact it is, says the table `KINDS` of `kinds.py`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from sixfold._core.errors import DefinitionError
 from sixfold._core.times import format_duration
 from sixfold.data.events import Events, Field, stream_of
 from sixfold.data.expr import Expr
+from sixfold.features.absence import AS_IS, Absence, Answer
 from sixfold.features.windows import Cut, decay_cuts, window_cuts
 from sixfold.frame import Entity
 
@@ -53,9 +54,13 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feature(Expr):
-    """A named value that can be computed for a request; a leaf of expressions over features."""
+    """A named value that can be computed for a request; a leaf of expressions over features.
+
+    `absence` says what it answers when it cannot be known. Expressions see the value without that.
+    """
 
     name: str
+    absence: Absence | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -63,6 +68,17 @@ class Feature(Expr):
     def named(self, name: str) -> Self:
         """The same feature under another name."""
         return replace(self, name=name)
+
+    def absent(self, *, unknown: Answer = AS_IS, stale: tuple[str, Answer] | None = None, down: Answer = AS_IS) -> Self:
+        """The same feature with answers for a key never seen, a stream with nothing newer than an age, a store down.
+
+        An answer is a value, None for a missing one, or REFUSE.
+        """
+        return replace(self, absence=Absence(unknown, stale, down))
+
+    def declared(self) -> list[Any]:
+        """The definition, and what it answers when it cannot be known, as plain values."""
+        return [self.spec(), *([self.absence.spec()] if self.absence else [])]
 
     @property
     def width(self) -> int | None:
@@ -91,8 +107,6 @@ class Aggregate(Feature):
     @property
     def width(self) -> int | None:
         """The number of categories, or k."""
-        if self.kind == "top_k":
-            return int(self.options[0])
         return len(self.options) if self.kind == "histogram" else None
 
     @property

@@ -78,7 +78,7 @@ class FeatureSet:
 
     def spec(self) -> Any:
         """Names and definitions as plain values."""
-        return [[feature.name, feature.spec()] for feature in self]
+        return [[feature.name, *feature.declared()] for feature in self]
 
     @property
     def fingerprint(self) -> str:

@@ -130,7 +130,7 @@ def _histogram(feature: Aggregate, lanes: Sequence[Array]) -> Array:
 
 
 def _ratio(a: Array, b: Array) -> Array:
-    return np.asarray(np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0))
+    return np.asarray(a / np.where(b == 0, np.nan, b))
 
 
 _ADDS = "adds"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sixfold.features.columns import request_column
 from sixfold.features.definitions import Key, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import Batch, chunks
+from sixfold.features.freshness import Guard, Notes
 from sixfold.features.grouping import KeyPath, Part, Schema, value_name
 from sixfold.features.journal import Journal
 from sixfold.features.plan import Made, Plan
@@ -39,13 +41,19 @@ class OnlineFeatures:
         self._last_arrival = 0
         self._store = store
         self._distant = store if isinstance(store, Distant) else None
-        self._plan = Plan(features)
+        self._guard = Guard(features)
+        self._plan = Plan(self._guard.features)
         self._streams = {stream.name for stream in features.streams}
         self._lay_out()
         if (clock := self._journal.resume()) is None:
             self._store.open(self._schema.shapes())
         else:
             self._set(clock)
+
+    @property
+    def declares(self) -> bool:
+        """Whether any feature declares what it answers when it cannot be known."""
+        return bool(self._guard.rules)
 
     def _open(self) -> None:
         self._lay_out()
@@ -101,14 +109,31 @@ class OnlineFeatures:
                     self._store.fold(reader.group.name, kept[0], order=kept[1], lanes=kept[2], keep_from=keep_from)
                 reader.touch(rows)
 
-    def now(self, names: Iterable[str], request: Mapping[str, Any], candidates: Mapping[str, Array], at: int) -> Table:
+    def now(
+        self,
+        names: Iterable[str],
+        request: Mapping[str, Any],
+        candidates: Mapping[str, Array],
+        at: int,
+        notes: Notes | None = None,
+    ) -> Table:
         """The named features at the instant `at`, a row for each candidate (one row if there are none).
 
         `request` gives the keys of entities and the request fields that all rows share, `candidates` those that
-        differ. Raises FeatureError if the key of an entity is not given.
+        differ. `notes` takes note of what was answered by declaration. Raises FeatureError if the key of an entity is
+        not given, or a feature refuses to answer.
         """
+        if not self._guard.rules:
+            return self._read(tuple(names), request, candidates, at)
         n_rows = len(next(iter(candidates.values()))) if candidates else 1
-        route = self._route(tuple(names))
+        read = partial(self._read, request=request, candidates=candidates, at=at)
+        return self._guard.now(tuple(names), read, n_rows, notes or Notes())
+
+    def _read(
+        self, names: tuple[str, ...], request: Mapping[str, Any], candidates: Mapping[str, Array], at: int
+    ) -> Table:
+        n_rows = len(next(iter(candidates.values()))) if candidates else 1
+        route = self._route(names)
         asked = _Asked(self, request, candidates)
         columns: list[Any] = [None] * self._plan.n_slots
         for feature, slot in route.requests:
@@ -129,7 +154,7 @@ class OnlineFeatures:
             self._routes[names] = _Route.to(names, self)
         return self._routes[names]
 
-    def known(self, name: str, at: int) -> tuple[Array, Array]:
+    def known(self, name: str, at: int, notes: Notes | None = None) -> tuple[Array, Array]:
         """All keys that the feature has had an event of, in order of their first, and their values at `at`.
 
         The feature must be keyed by one entity. The arrays are kept until something changes: do not write into them.
@@ -140,11 +165,17 @@ class OnlineFeatures:
             rows = reader.rows.seen
             values = reader.columns(rows, at)[reader.slots.index(slot)]
             self._known[name] = (token, reader.group.path.rows.values[rows], values)
-        return self._known[name][1:]
+        keys, values = self._known[name][1:]
+        if self._is_stale(name, at):
+            values = self._guard.stale(name, values, notes or Notes())
+        return keys, values
+
+    def _is_stale(self, name: str, at: int) -> bool:
+        return name in self._guard.rules and self._guard.is_stale(name, lambda ages: self._read(ages, {}, {}, at))
 
     def standing(self, name: str, at: int) -> Any:
         """As long as this is equal, the values of `known` keep their order: ages grow, but all alike."""
-        return self._listed(name)[0].standing(at)
+        return self._listed(name)[0].standing(at), self._is_stale(name, at)
 
     def _listed(self, name: str) -> tuple[Reader, int]:
         ((_, slot),) = self._route((name,)).outputs

@@ -133,23 +133,29 @@ class TileReader:
             extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
             self._stamp = np.append(self._stamp, np.full(extra, -1))
             self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
-        return np.asarray(rows[self._stamp[rows] != self._epoch])
+        return np.asarray(rows[self._stamp.take(rows) != self._epoch])
 
     def _read(self, rows: Array, at: int) -> Array:
         stale = self.stale(rows, at)
         if len(stale):
-            self._refresh(np.unique(stale) if len(stale) > 1 else stale)
-        return self._values[rows]
+            self._refresh(self._distinct(stale) if len(stale) > 1 else stale)
+        return self._values.take(rows, axis=0)
+
+    def _distinct(self, stale: Array) -> Array:
+        """Each stale row once: their stamps, which say nothing now, tell where a row is named last."""
+        names = np.arange(-2, -2 - len(stale), -1)
+        self._stamp[stale] = names
+        return np.asarray(stale[self._stamp.take(stale) == names])
 
     def _refresh(self, rows: Array) -> None:
         assert self._lowest is not None
         for i in range(0, len(rows), _CHUNK):
             part = rows[i : i + _CHUNK]
             lanes = self._store.read(self.group.name, part, self._lowest)
+            values = np.empty((len(part), self._values.shape[1]))
             for (feature, _, cuts, wanted), place in zip(self.group.members, self._places, strict=True):
-                merged = [lanes[cut, lane] for cut in cuts for lane in wanted]
-                self._values[part, place] = finalize(feature, merged)
-            self._stamp[part] = self._epoch
+                values[:, place] = finalize(feature, [lanes[cut, lane] for cut in cuts for lane in wanted])
+            self._values[part], self._stamp[part] = values, self._epoch
 
 
 def _laid_out(widths: Sequence[int | None]) -> tuple[list[Any], Array]:
@@ -168,10 +174,15 @@ class NewestReader:
         self.group, self._store = group, store
         self.rows = _Rows()
         self._words = [schema.numbers(value) if numbered else None for value, numbered in group.lanes]
+        kinds = [str if self._is_text(i) else value_type(value) for i, (value, _) in enumerate(group.lanes)]
+        self._texts = [lane for lane, kind in enumerate(kinds) if kind is str]
+        self._floats = [lane for lane, kind in enumerate(kinds) if kind is float]
+        self._wholes = [lane for lane, kind in enumerate(kinds) if kind not in (str, float)]
+        # Where a lane's decoded values are: among the texts, or among the numbers.
+        self._place = {lane: i for lanes in (self._texts, self._floats + self._wholes) for i, lane in enumerate(lanes)}
         self._is_fresh = np.zeros(0, np.bool_)
-        self._at = np.zeros(0, np.int64)
-        self._columns = [np.zeros(0, np.int64) for _ in group.lanes]
-        self._decoded = [np.zeros(0, self._dtype(i)) for i in range(len(group.lanes))]
+        self._raw = np.zeros((1 + len(kinds), 0), np.int64)
+        self._decoded = np.zeros((len(self._floats + self._wholes), 0)), np.zeros((len(self._texts), 0), object)
 
     @property
     def slots(self) -> list[int]:
@@ -213,16 +224,19 @@ class NewestReader:
                 for _, _, lane in self.group.members
             ]
         self._freshen(rows)
-        newest = self._at[rows]
+        newest = self._raw[0, rows]
+        numbers, texts = (values[:, rows] for values in self._decoded)
         return [
-            age_of(at, newest, newest != NEUTRAL) if lane < 0 else self._decoded[lane][rows]
+            age_of(at, newest, newest != NEUTRAL)
+            if lane < 0
+            else (texts if lane in self._texts else numbers)[self._place[lane]]
             for _, _, lane in self.group.members
         ]
 
     def newest(self, rows: Array, lane: int) -> tuple[Array, Array]:
         """`at` and the raw lane of each row's newest event: NEUTRAL and 0 where there is none."""
         self._freshen(rows)
-        return self._at[rows], self._columns[lane][rows]
+        return self._raw[0, rows], self._raw[1 + lane, rows]
 
     def stale(self, rows: Array, at: int) -> Array:
         """Those of the rows that have to be read from the store."""
@@ -233,9 +247,8 @@ class NewestReader:
         if size > len(self._is_fresh):
             extra = max(size, 2 * len(self._is_fresh)) - len(self._is_fresh)
             self._is_fresh = np.append(self._is_fresh, np.zeros(extra, np.bool_))
-            self._at = np.append(self._at, np.zeros(extra, np.int64))
-            self._columns = [np.append(column, np.zeros(extra, np.int64)) for column in self._columns]
-            self._decoded = [np.append(column, np.zeros(extra, column.dtype)) for column in self._decoded]
+            self._raw = _longer(self._raw, extra)
+            self._decoded = _longer(self._decoded[0], extra), _longer(self._decoded[1], extra)
         return rows[~self._is_fresh[rows]]
 
     def _freshen(self, rows: Array) -> None:
@@ -243,29 +256,20 @@ class NewestReader:
         if len(stale) == 0:
             return
         raw = self._store.read(self.group.name, stale, ())[:, :, 0]
-        self._at[stale] = raw[0]
         known = raw[0] != NEUTRAL
-        for lane, column in enumerate(self._columns):
-            column[stale] = np.where(known, raw[1 + lane], 0)
-            self._decoded[lane][stale] = self._single(known, raw[1 + lane], lane)
+        lanes = np.where(known, raw[1:], 0)
+        self._raw[0, stale], self._raw[1:, stale] = raw[0], lanes
+        numbers, texts = self._decoded
+        floats, wholes = np.ascontiguousarray(lanes[self._floats]).view(np.float64), lanes[self._wholes]
+        numbers[:, stale] = np.where(known, np.concatenate([floats, wholes.astype(np.float64)]), np.nan)
+        for text, lane in zip(texts, self._texts, strict=True):
+            words = self._words[lane]
+            assert words is not None
+            text[stale] = words.values[lanes[lane]]
         self._is_fresh[stale] = True
-
-    def _dtype(self, lane: int) -> Any:
-        return object if self._is_text(lane) else np.float64
 
     def _is_text(self, lane: int) -> bool:
         return value_type(self.group.lanes[lane][0]) is str
-
-    def _single(self, known: Array, raw: Array, lane: int) -> Array:
-        """Text as it is, anything else as float64; a numbered number is only ever a key, and not decoded."""
-        value, numbered = self.group.lanes[lane]
-        words = self._words[lane]
-        if words is not None and self._is_text(lane):
-            return words.values[np.where(known, raw, 0)]
-        if numbered:
-            return np.zeros(len(raw))
-        numbers = raw.view(np.float64) if value_type(value) is float else raw.astype(np.float64)
-        return np.where(known, numbers, np.nan)
 
     def _sequence(self, at: Array, raw: Array, lane: int) -> Array:
         known = at != NEUTRAL
@@ -275,6 +279,10 @@ class NewestReader:
         if value_type(self.group.lanes[lane][0]) is float:
             return np.where(known, np.ascontiguousarray(raw).view(np.float64), np.nan)
         return np.where(known, raw, -1)
+
+
+def _longer(values: Array, extra: int) -> Array:
+    return np.append(values, np.zeros((len(values), extra), values.dtype), axis=1)
 
 
 Reader = TileReader | NewestReader

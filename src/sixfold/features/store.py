@@ -13,7 +13,7 @@ import numpy as np
 
 from sixfold._core.table import Array
 
-__all__ = ["NEUTRAL", "Distant", "Durable", "Held", "Newest", "Shape", "Store", "Tiles"]
+__all__ = ["NEUTRAL", "Distant", "Durable", "Held", "Newest", "Shape", "Store", "Tiles", "Usage"]
 
 NEUTRAL = int(np.iinfo(np.int64).min)
 """The neutral element of a maximum lane, and the `at` of a place that holds no event."""
@@ -120,3 +120,16 @@ class Distant(Protocol):
     def expect(self, wants: Mapping[str, Array]) -> None:
         """Reads of these rows of these groups follow: fetch them in one round trip. Rows may repeat or be 0."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much a group takes in a store that can tell: its rows that hold anything, and the bytes of their state."""
+
+    rows: int
+    n_bytes: int
+
+    @property
+    def bytes_per_row(self) -> float:
+        """The mean; 0 without rows."""
+        return self.n_bytes / self.rows if self.rows else 0.0

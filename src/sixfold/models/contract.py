@@ -5,7 +5,7 @@ Saving writes `model.json` (its kind and settings) and arrays (npz), graphs (ONN
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class Dataset:
 
     `features` has one column per feature; `labels` and `weights` one float64 column per label; `spine` the keys, `at`
     and `offset` of the impressions. `binary` names the labels that are 0 or 1. `fingerprint` names prefix and
-    definitions.
+    definitions. `shared` names the features that are the same for all candidates of one request.
     """
 
     features: Table
@@ -36,6 +36,7 @@ class Dataset:
     spine: Table
     binary: frozenset[str]
     fingerprint: str
+    shared: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """The number of impressions."""
@@ -43,8 +44,8 @@ class Dataset:
 
     def take(self, rows: Array) -> "Dataset":
         """The impressions selected by a mask or by indices."""
-        features, labels, weights = (part.take(rows) for part in (self.features, self.labels, self.weights))
-        return Dataset(features, labels, weights, self.spine.take(rows), self.binary, self.fingerprint)
+        parts = {name: getattr(self, name).take(rows) for name in ("features", "labels", "weights", "spine")}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True, slots=True)

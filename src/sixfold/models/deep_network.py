@@ -5,9 +5,7 @@ beside a shared multi-layer perceptron; one linear head per label. Numbers enter
 place, so that the exported graph is complete.
 """
 
-import io
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ import numpy as np
 from sixfold._core.table import Array
 from sixfold.models.contract import Progress
 
-__all__ = ["Batch", "Shape", "Target", "build", "one_thread", "placement", "to_onnx", "train"]
+__all__ = ["Batch", "Shape", "Target", "build", "one_thread", "placed", "placement", "train"]
 
 LOOKS = 4
 """How many times an epoch the watched rows are looked at."""
@@ -129,6 +127,7 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
         def __init__(self) -> None:
             super().__init__()
             n_numeric, n_gaps = len(place["centre"]), len(place["gaps"])
+            self.n_numbers, self.n_codes = n_numeric, len(sizes)
             self.register_buffer("centre", torch.tensor(place["centre"], dtype=torch.float32))
             self.register_buffer("spread", torch.tensor(place["spread"], dtype=torch.float32))
             self.register_buffer("gaps", torch.tensor(place["gaps"]))
@@ -145,17 +144,8 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
             self.deep = nn.Sequential(*layers)
             self.heads = nn.Linear(width + widths[-1], len(targets))
 
-        def inputs(self, numbers: Tensor, codes: Tensor) -> Tensor:
-            missing = torch.isnan(numbers)
-            z = torch.where(missing, self.centre, torch.clamp(numbers, -1e30, 1e30))
-            z = (z - self.centre) / self.spread
-            parts = [torch.sign(z) * torch.log1p(torch.abs(z)), missing.to(torch.float32)[:, self.gaps]]
-            if sizes:
-                parts.append(self.embedding(codes + self.first_code).flatten(1))
-            return torch.cat(parts, 1)
-
         def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
-            first = crossed = self.inputs(numbers, codes)
+            first = crossed = placed(numbers, codes, self)
             for down, up in zip(self.down, self.up, strict=True):
                 crossed = first * up(down(crossed)) + crossed
             return self.heads(torch.cat([crossed, self.deep(first)], 1))
@@ -181,6 +171,21 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
             return self.members[0].outputs(self(numbers, codes).mean(0))
 
     return Ensemble()
+
+
+def placed(numbers: Any, codes: Any, part: Any) -> Any:
+    """Rows as the layers see them: numbers in place, which are missing, and the categories' vectors; (n, width)."""
+    import torch
+
+    parts = []
+    if part.n_numbers:
+        missing = torch.isnan(numbers)
+        z = torch.where(missing, part.centre, torch.clamp(numbers, -1e30, 1e30))
+        z = (z - part.centre) / part.spread
+        parts += [torch.sign(z) * torch.log1p(torch.abs(z)), missing.to(torch.float32)[:, part.gaps]]
+    if part.n_codes:
+        parts.append(part.embedding(codes + part.first_code).flatten(1))
+    return torch.cat(parts, 1)
 
 
 def train(
@@ -263,28 +268,3 @@ def _losses(logits: Any, wanted: Any, weights: Any, targets: tuple[Target, ...])
 
 def _copy(network: Any) -> dict[str, Any]:
     return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-def to_onnx(network: Any, n_numeric: int, n_categorical: int) -> bytes:
-    """The network as an ONNX graph: inputs `numbers` (n, d) float32 and `codes` (n, k) int64, output (n, n_heads)."""
-    import torch
-
-    class Serving(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-            return self.network.outputs(numbers, codes)
-
-    network.eval()
-    example = (torch.zeros(2, n_numeric), torch.zeros(2, n_categorical, dtype=torch.int64))
-    axes = {"numbers": {0: "rows"}, "codes": {0: "rows"}, "heads": {0: "rows"}}
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # dynamo=False needs no further package, and says it is old
-        torch.onnx.export(
-            Serving(), example, file, input_names=["numbers", "codes"], output_names=["heads"], dynamic_axes=axes,
-            dynamo=False, opset_version=17,
-        )  # fmt: skip
-    return file.getvalue()

@@ -1,5 +1,6 @@
 """A multi-head neural ranker: one shared network, one head per outcome, served as an ONNX graph."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class DeepRanker:
 
         Raises ModelError if a head is no label, has no rows, or never varies.
         """
+        from sixfold.models import deep_graph as graphs
         from sixfold.models import deep_network as network
 
         heads = tuple(outcome.name for outcome in self.heads)
@@ -68,24 +70,37 @@ class DeepRanker:
         )
         schedule = network.Schedule(self.epochs, self.patience, self.batch_rows, self.learning_rate, self.weight_decay)
         place = network.placement(rows.numbers)
+        shared = graphs.Columns(
+            *(
+                tuple(i for i, name in enumerate(names) if name in train.shared)
+                for names in (encoder.numeric, encoder.categorical)
+            )
+        )
         with network.one_thread(seed):
             net = network.build(shape, encoder.sizes, place, targets)
             n_looks = network.train(net, rows, targets, schedule, until=check, progress=progress)
-            graph = network.to_onnx(net, len(encoder.numeric), len(encoder.categorical))
-        raw = FittedDeepRanker(heads, encoder, graph, Calibration({})).predict(validate.features)
+            graph = graphs.to_onnx(net, len(encoder.numeric), len(encoder.categorical), shared)
+        raw = FittedDeepRanker(heads, encoder, graph, Calibration({}), train.shared).predict(validate.features)
         curves = fit_curves(raw, validate, binary=self.calibrate)
         if self.refit:
             with network.one_thread(seed):
                 net = network.build(shape, encoder.sizes, place, targets)
                 network.train(net, rows + check, targets, schedule, until=n_looks, progress=silent)
-                graph = network.to_onnx(net, len(encoder.numeric), len(encoder.categorical))
-        return FittedDeepRanker(heads, encoder, graph, curves)
+                graph = graphs.to_onnx(net, len(encoder.numeric), len(encoder.categorical), shared)
+        return FittedDeepRanker(heads, encoder, graph, curves, train.shared)
 
 
 class FittedDeepRanker:
     """The graph with what comes before it (the encoder) and after it (the calibration); serving needs no torch."""
 
-    def __init__(self, heads: tuple[str, ...], encoder: Encoder, graph: bytes, calibration: Calibration) -> None:
+    def __init__(
+        self,
+        heads: tuple[str, ...],
+        encoder: Encoder,
+        graph: bytes,
+        calibration: Calibration,
+        shared: Collection[str] = (),
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -94,6 +109,8 @@ class FittedDeepRanker:
         self._heads, self._encoder, self._graph, self._calibration = heads, encoder, graph, calibration
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = {value.name for value in self._session.get_inputs()}
+        self._shared = encoder.only([name for name in encoder.columns if name in shared])
+        self._own = encoder.only([name for name in encoder.columns if name not in shared])
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -102,13 +119,23 @@ class FittedDeepRanker:
 
     def predict(self, features: Table) -> Table:
         """One float64 column per head, (n_rows,); raises InputError if a feature column is missing."""
-        feeds = {"numbers": self._encoder.numbers(features), "codes": self._encoder.codes(features)}
+        # What all candidates of a request share comes as views of one value: the graph then needs one row of it.
+        columns = {name: features[name] for name in self._shared.columns}
+        if features and self._own.columns and all(values.strides == (0,) for values in columns.values()):
+            columns = {name: values[:1] for name, values in columns.items()}
+        once = Table(columns)
+        feeds = {
+            "shared_numbers": self._shared.numbers(once),
+            "shared_codes": self._shared.codes(once),
+            "numbers": self._own.numbers(features),
+            "codes": self._own.codes(features),
+        }
         out = self._session.run(None, {name: feeds[name] for name in feeds if name in self._inputs})[0]
         return Table({head: self._calibration.apply(head, out[:, i]) for i, head in enumerate(self._heads)})
 
     def save(self, folder: Path) -> None:
         """Write the settings, the calibration curves and model.onnx."""
-        settings = {"heads": list(self._heads), "encoder": self._encoder.spec()}
+        settings = {"heads": list(self._heads), "encoder": self._encoder.spec(), "shared": list(self._shared.columns)}
         write_model(folder, KIND, settings, self._calibration.arrays())
         (folder / "model.onnx").write_bytes(self._graph)
 
@@ -120,7 +147,10 @@ def load(folder: Path) -> FittedDeepRanker:
     if not path.is_file():
         raise ModelError(f"the graph of the model in {folder} is missing: model.onnx")
     encoder = Encoder.from_spec(settings["encoder"])
-    return FittedDeepRanker(tuple(settings["heads"]), encoder, path.read_bytes(), Calibration.from_arrays(arrays))
+    calibration = Calibration.from_arrays(arrays)
+    return FittedDeepRanker(
+        tuple(settings["heads"]), encoder, path.read_bytes(), calibration, settings.get("shared", ())
+    )
 
 
 def check_heads(heads: tuple[str, ...], train: Dataset, validate: Dataset) -> None:

@@ -1,6 +1,6 @@
 """From named feature columns to the two matrices that a ranker eats: numbers and codes of categories."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Self
@@ -56,6 +56,11 @@ class Encoder:
         return cls(tuple(numeric), dict(vocabularies), lookups)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, numeric ones first."""
+        return (*self.numeric, *self.vocabularies)
+
+    @property
     def categorical(self) -> tuple[str, ...]:
         """The categorical columns, in order."""
         return tuple(self.vocabularies)
@@ -64,6 +69,11 @@ class Encoder:
     def sizes(self) -> tuple[int, ...]:
         """How many codes each categorical column has, code 0 included."""
         return tuple(len(values) + 1 for values in self.vocabularies.values())
+
+    def only(self, names: Collection[str]) -> "Encoder":
+        """The encoder of those of its columns that are named."""
+        numeric = tuple(name for name in self.numeric if name in names)
+        return Encoder.known(numeric, {name: values for name, values in self.vocabularies.items() if name in names})
 
     def numbers(self, table: Table) -> Array:
         """The numeric columns as they are, NaN where missing: (n_rows, n_numeric) float32."""
@@ -81,9 +91,9 @@ class Encoder:
             if values.strides == (0,) and len(values):
                 # A column that is the same for every candidate comes as a view of one value: look it up once.
                 out[:, i] = codes.get(values[0], 0)
-            elif values.dtype == object:
+            elif len(known) == 0:
                 out[:, i] = list(map(codes.get, values.tolist(), repeat(0)))
-            elif len(known):
+            else:
                 place = np.minimum(np.searchsorted(known, values), len(known) - 1)
                 out[:, i] = np.where(known[place] == values, ordered[place], 0)
         return out

@@ -11,7 +11,7 @@ from sixfold.data.events import Events, field_values
 from sixfold.data.labels import Label
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent
-from sixfold.features.featureset import FeatureSet
+from sixfold.features.featureset import FeatureSet, needs
 from sixfold.features.recents import attribute
 from sixfold.frame import Entity
 from sixfold.models.contract import Dataset, Interactions
@@ -48,11 +48,18 @@ def served_points(impressions: Table, decisions: Table | None) -> Table:
 
 
 def build_dataset(
-    features: FeatureSet, labels: Sequence[Label], history: History, *, within: tuple[int, int], now: int
+    features: FeatureSet,
+    labels: Sequence[Label],
+    history: History,
+    *,
+    within: tuple[int, int],
+    now: int,
+    item: Entity | None = None,
 ) -> Dataset:
     """The mature, labelled impressions with `within[0] <= at < within[1]`, features as of each of them.
 
     A row is left out while any of its labels may still change, that is until `now` >= at + the slowest maturity.
+    `item` is what is chosen among: features without it are the same for all candidates of a request.
     Raises DataError if no row is left.
     """
     stream = labels[0].of
@@ -79,7 +86,8 @@ def build_dataset(
     table = as_of(features, history, spine)
     name = fingerprint(features.spec(), [label.spec() for label in labels], spine["offset"], spine["at"], columns)
     binary = frozenset(label.name for label in labels if label.binary)
-    return Dataset(table, Table(columns), Table(weights), spine, binary, name)
+    shared = frozenset(feature.name for feature in features if item is not None and item not in needs(feature))
+    return Dataset(table, Table(columns), Table(weights), spine, binary, name, shared)
 
 
 _HISTORY_ROWS = 300_000

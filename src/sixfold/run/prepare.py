@@ -59,7 +59,8 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     ranges = {"train": bounds.train, "validate": bounds.validate, "test": bounds.test}
     progress("computing features as of each impression", 0.1)
     whole = (bounds.train[0], bounds.test[1])
-    dataset = build_dataset(system.features, system.labels, history, within=whole, now=now)
+    item = system.problem.task.item
+    dataset = build_dataset(system.features, system.labels, history, within=whole, now=now, item=item)
     at = dataset.spine["at"]
     parts = {}
     for name, (start, stop) in ranges.items():

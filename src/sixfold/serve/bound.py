@@ -12,6 +12,7 @@ from sixfold._core.errors import DefinitionError, ModelError
 from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.features.featureset import needs
+from sixfold.features.freshness import Notes
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Rank
 from sixfold.models.catalogue import top_rows
@@ -80,7 +81,7 @@ class BoundPipeline:
         problems = []
         for feature in self.pipeline.features:
             known = self.features.features
-            if feature.name not in known or known[feature.name].spec() != feature.spec():
+            if feature.name not in known or known[feature.name].declared() != feature.declared():
                 problems.append(f"the state has no such feature {feature.name!r}: give each definition its own name")
             if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
                 problems.append(f"{feature!r} of the pipeline must be of the subject or of the item alone")
@@ -97,9 +98,9 @@ class BoundPipeline:
         model: FittedRetriever = self._models[name]
         return model
 
-    def first(self, feature: Feature, k: int, least: bool, at: int) -> Proposal:
+    def first(self, feature: Feature, k: int, least: bool, at: int, notes: Notes | None = None) -> Proposal:
         """The k items of the greatest or least value; who they are is found anew when their order may have changed."""
-        keys, values = self.features.known(feature.name, at)
+        keys, values = self.features.known(feature.name, at, notes)
         standing = self.features.standing(feature.name, at)
         kept = self._firsts.get((feature.name, k, least))
         if kept is None or kept[0] != standing:
@@ -112,7 +113,8 @@ class BoundPipeline:
         ladder = Ladder(int(self.pipeline.budget_ms * 1e6), self._costs, self._timer, rungs)
         seed = seed_of(self.release, request.id)
         as_of = self.features.offset
-        view = _View(self, request)
+        notes = Notes(ladder.is_down, ladder.went_down) if self.features.declares else None
+        view = _View(self, request, notes)
         removed: dict[str, int] = {}
         subject = ladder.step("subject", "fallback", view.read_subject, None)
         merged = self._candidates(view, ladder, removed) if subject is not None else self.pipeline.blend.merge({})
@@ -126,6 +128,8 @@ class BoundPipeline:
             len(items) == request.n, _why(request.n, len(items), len(merged), removed, chosen.notes), items,
         )  # fmt: skip
         record = {"candidates": len(merged), "removed": removed, "causes": ladder.causes, **_shown(ranked, chosen)}
+        if notes is not None and notes.answered:
+            record["absent"] = notes.answered
         response = msgspec.json.encode(answer)
         taken = tuple(ladder.rungs)
         return Decision(request, as_of, self.release, seed, taken, answer.complete, response, record, ladder.took)
@@ -211,21 +215,22 @@ class BoundPipeline:
 class _View:
     """What stages see: one request, and features read for it once."""
 
-    __slots__ = ("_bound", "_columns", "_context", "_keys", "_row", "request")
+    __slots__ = ("_bound", "_columns", "_context", "_keys", "_row", "notes", "request")
 
-    def __init__(self, bound: BoundPipeline, request: DecisionRequest) -> None:
-        self._bound, self.request = bound, request
+    def __init__(self, bound: BoundPipeline, request: DecisionRequest, notes: Notes | None = None) -> None:
+        self._bound, self.request, self.notes = bound, request, notes
         self._context = {**request.context, bound.task.per.name: request.subject}
         self._row: Table = Table({})
         self._keys: Array | None = None
         self._columns: Mapping[str, Array] = {}
 
     def read_subject(self) -> Table:
-        self._row = self._bound.features.now(self._bound._subject, self._context, {}, self.request.at)
+        self._row = self._bound.features.now(self._bound._subject, self._context, {}, self.request.at, self.notes)
         return self._row
 
     def read_items(self, names: Sequence[str], keys: Array) -> Table:
-        return self._bound.features.now(names, self._context, {self._bound.task.item.name: keys}, self.request.at)
+        items = {self._bound.task.item.name: keys}
+        return self._bound.features.now(names, self._context, items, self.request.at, self.notes)
 
     def remember(self, keys: Array, columns: Mapping[str, Array]) -> None:
         self._keys, self._columns = keys, columns
@@ -239,7 +244,7 @@ class _View:
         return self.read_items([feature.name], keys)[feature.name]
 
     def first(self, feature: Feature, k: int, *, least: bool = False) -> Proposal:
-        return self._bound.first(feature, k, least, self.request.at)
+        return self._bound.first(feature, k, least, self.request.at, self.notes)
 
     def retriever(self, name: str) -> FittedRetriever:
         return self._bound.retriever(name)

@@ -4,6 +4,9 @@ A stage that fails, or that would not finish within the budget, is replaced by s
 records the rung: `no_source:NAME` (one source less), `no_filter:NAME` (nothing removed by it), `no_rank` (the order of
 the blend), `no_select` (the plain best n), `fallback` (the release's list for everybody). A replay takes the recorded
 rungs, and only those.
+
+Where the store of features cannot be read, a stage goes on with what its features declare for that, and the decision
+records `no_store:STAGE` (with `:1` for the second read of the stage, and so on).
 """
 
 import logging
@@ -47,6 +50,8 @@ class Ladder:
         self.rungs: list[str] = []
         self.causes: dict[str, str] = {}
         self.took: dict[str, int] = {}
+        self._stage = ""
+        self._reads: dict[str, int] = {}
         self._budget, self._costs, self._timer = budget, costs, timer
         self._forced = None if forced is None else frozenset(forced)
         self._began = timer()
@@ -58,6 +63,7 @@ class Ladder:
         """
         if rung in self.rungs:
             return otherwise
+        self._stage, taken, reads = stage, len(self.rungs), self._reads.get(stage, 0)
         if self._forced is not None:
             if rung in self._forced:
                 self.rungs.append(rung)
@@ -72,12 +78,35 @@ class Ladder:
             return run()
         except Exception as error:  # a stage is anybody's code: whatever it raises, an answer goes out
             _log.exception("stage %s failed; continuing with %s", stage, rung)
+            # A replay does not run the stage: what it did before it failed must leave no trace.
+            del self.rungs[taken:]
+            self._reads[stage] = reads
             self._take(rung, f"{type(error).__name__}: {error}")
             return otherwise
         finally:
             took = self._timer() - began
             self.took[stage] = self.took.get(stage, 0) + took
             self._costs.ran(stage, took, self._budget)
+
+    def is_down(self) -> bool:
+        """Whether a replay must take the store as down for the next read of features in this stage."""
+        read = self._reads.get(self._stage, 0)
+        self._reads[self._stage] = read + 1
+        rung = self._without_store(read)
+        if self._forced is None or rung not in self._forced:
+            return False
+        self.rungs.append(rung)
+        return True
+
+    def went_down(self, error: Exception) -> None:
+        """The store could not be read just now. In a replay of a decision that could read it, that is an error."""
+        if self._forced is not None:
+            raise error
+        _log.error("stage %s: the store cannot be read; continuing with what features declare: %s", self._stage, error)
+        self._take(self._without_store(self._reads[self._stage] - 1), f"{type(error).__name__}: {error}")
+
+    def _without_store(self, read: int) -> str:
+        return f"no_store:{self._stage}" + (f":{read}" if read else "")
 
     def _take(self, rung: str, cause: str) -> None:
         self.rungs.append(rung)

@@ -9,7 +9,7 @@ from sixfold.data.events import Events, Field
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 
-__all__ = ["EVERYTHING", "STREAMS", "draw_features"]
+__all__ = ["EVERYTHING", "STREAMS", "draw_features", "meta", "search", "term", "user", "video", "watch"]
 
 user, video, term = Entity("user"), Entity("video"), Entity("term", str)
 meta = Events("meta", keys=(video,), fields={"topic": str, "length": float, "author": int, "kids": bool})
@@ -62,9 +62,15 @@ EVERYTHING = FeatureSet(
     f.age(search, by=()),
     f.burstiness(watch, by=user, short="1h", long="7d"),
     f.zscore(watch.stars, by=video, against=meta.topic, over="30d"),
+    f.histogram(watch.share.buckets(0.2, 0.7), by=video, over="30d", categories=(0, 1, 2)),
+    f.sum(f.if_else(watch.liked, watch.share.fill(2).clip(0, 1), -1), by=user, over="7d"),
+    f.count(watch, by=user, over="7d", where=~watch.tab.is_missing() & (watch.tab.hash_bucket(2) >= 1)),
+    topic := f.attribute(meta.topic).named("subject"),
     tab := f.request("tab", str),
     score := f.request("score"),
     lift := f.computed("lift", f.count(watch, by=user, over="1h") / f.count(watch, by=user, over="7d")),
+    f.computed("blend", f.if_else(topic.equals(tab), f.maximum(abs(-score), lift).log(), topic.hash_bucket(50))),
+    f.computed("part", f.age(meta).fill(-1).buckets(0, 60, 86_400) + f.minimum(score, tab.is_missing())),
     f.computed("bold", (lift.log1p() - score * 2) / (tab.equals("a") | (lift > 0.5)) + f.age(meta)),
 )
 

@@ -13,7 +13,7 @@ import numpy as np
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
 from sixfold.data.events import Events
-from sixfold.testing.everything import EVERYTHING, STREAMS, draw_features
+from sixfold.testing.everything import EVERYTHING, STREAMS, draw_features, user, watch
 
 __all__ = [
     "EVERYTHING",
@@ -27,6 +27,8 @@ __all__ = [
     "draw",
     "draw_features",
     "smaller",
+    "user",
+    "watch",
 ]
 
 

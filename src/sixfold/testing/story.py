@@ -47,7 +47,8 @@ def described(feature: Feature) -> str:
     value = getattr(feature, "value", None)
     kind = getattr(feature, "kind", type(feature).__name__.lower())
     text = f"{kind} of {feature.stream.name if value is None else _said(value)}"  # type: ignore[attr-defined]
-    text += " by " + " x ".join(part.name if isinstance(part, Entity) else _said(part) for part in feature.by)  # type: ignore[attr-defined]
+    by = [part.name if isinstance(part, Entity) else _said(part) for part in feature.by]  # type: ignore[attr-defined]
+    text += " by " + (" x ".join(by) or "everything")
     if hasattr(feature, "window"):
         text += " over " + ("lifetime" if feature.window is None else format_duration(feature.window))
     where = getattr(feature, "where", None)
@@ -93,7 +94,7 @@ def _question(moment: Moment, features: FeatureSet, now: int) -> str:
     about = [f"{entity.name} {keys[entity.name]!r}" for entity in features.entities]
     given = {"tab": moment.tab, "score": moment.score}
     about += [f"{name} {_text(value)}" for name, value in given.items() if name in _names(features)]
-    return f"asked at {clock(now + moment.wait)} about {', '.join(about) or 'nobody'}"
+    return f"asked at {clock(now + moment.wait)} about {', '.join(about) or 'everything'}"
 
 
 def _text(value: Any) -> str:

@@ -82,6 +82,16 @@ class NewestRings:
         place = (self._head[rows][:, None] + np.arange(self._n)) % self._n
         return self._places[:, rows[:, None], place]
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that hold events."""
+        return int(np.count_nonzero((self._places[0] != NEUTRAL).any(axis=1)))
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the arrays."""
+        return self._head.nbytes + self._places.nbytes
+
     def arrays(self) -> dict[str, Array]:
         """All state."""
         return {"head": self._head % self._n, "places": self._places}

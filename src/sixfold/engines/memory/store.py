@@ -7,7 +7,7 @@ from sixfold._core.arrays import load_arrays, save_arrays
 from sixfold._core.table import Array
 from sixfold.engines.memory.newest import NewestRings
 from sixfold.engines.memory.tiles import TileArena
-from sixfold.features.store import NEUTRAL, Shape, Tiles
+from sixfold.features.store import NEUTRAL, Shape, Tiles, Usage
 
 __all__ = ["MemoryStore"]
 
@@ -65,6 +65,10 @@ class MemoryStore:
         arrays = load_arrays(folder / "state.npz")
         for name, group in self._groups().items():
             group.restore({key.rpartition(".")[2]: a for key, a in arrays.items() if key.rpartition(".")[0] == name})
+
+    def usage(self) -> dict[str, Usage]:
+        """What each group takes, the room that its arrays have to spare included."""
+        return {name: Usage(group.n_rows, group.n_bytes) for name, group in self._groups().items()}
 
     def _groups(self) -> dict[str, TileArena | NewestRings]:
         return {**self._tiles, **self._newest}

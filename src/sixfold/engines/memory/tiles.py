@@ -1,6 +1,7 @@
 """Tiles in one arena: each row owns a block of (tile, lanes) entries that grows at its end."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,8 +9,6 @@ from sixfold._core.table import Array
 from sixfold.features.store import NEUTRAL, Tiles
 
 __all__ = ["TileArena", "merge_tiles", "over_windows", "runs", "spread"]
-
-_LEAST_ROOM = 4
 
 
 class TileArena:
@@ -80,7 +79,7 @@ class TileArena:
         kept = tiles >= keep_from
         rows, tiles, lanes = merge_tiles(rows[kept], tiles[kept], lanes[:, kept], self._adds)
         count = np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner)
-        need = np.maximum(_LEAST_ROOM, 1 << np.frexp(count.astype(np.float64))[1].astype(np.int64))
+        need = _room(count)
         moves = owner[need > self._room[owner]]
         room = need[need > self._room[owner]]
         total = int(room.sum())
@@ -116,10 +115,39 @@ class TileArena:
 
     def read(self, rows: Array, lowest: Sequence[int]) -> Array:
         """The lanes merged over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
-        rows = np.where(rows < len(self._count), rows, 0)
-        count = self._count[rows]
-        entries = spread(self._start[rows], count)
-        return over_windows(self._tiles[entries], [lane[entries] for lane in self._lanes], count, lowest, self._adds)
+        if len(rows) == 1:
+            return self._read_one(int(rows[0]), lowest)
+        if len(rows) and int(rows.max()) >= len(self._count):
+            rows = np.where(rows < len(self._count), rows, 0)
+        count = self._count.take(rows)
+        entries = spread(self._start.take(rows), count)
+        return over_windows(self._tiles.take(entries), self._lanes.take(entries, axis=1), count, lowest, self._adds)
+
+    def _read_one(self, row: int, lowest: Sequence[int]) -> Array:
+        """What `over_windows` gives, by slices: requests ask for the rows of one user again and again."""
+        out = np.zeros((len(lowest), self._width, 1), np.int64)
+        out[:, self._adds :] = NEUTRAL
+        if row < len(self._count) and (count := int(self._count[row])):
+            start = int(self._start[row])
+            tiles, lanes = self._tiles[start : start + count], self._lanes[:, start : start + count]
+            inside = tiles >= np.array(lowest)[:, None]
+            for merged, mask in zip(out, inside, strict=True):
+                if self._adds:
+                    (lanes[: self._adds] * mask).sum(axis=1, out=merged[: self._adds, 0])
+                if self._adds < self._width:
+                    top = np.where(mask, lanes[self._adds :], NEUTRAL)
+                    top.max(axis=1, out=merged[self._adds :, 0])
+        return out
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows that hold tiles."""
+        return int(np.count_nonzero(self._count))
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the arrays."""
+        return sum(part.nbytes for part in (self._start, self._count, self._room, self._tiles, self._lanes))
 
     def arrays(self) -> dict[str, Array]:
         """All state, compact."""
@@ -154,24 +182,25 @@ def merge_tiles(rows: Array, tiles: Array, lanes: Array, adds: int) -> tuple[Arr
     return rows[first], tiles[first], merged
 
 
-def over_windows(tiles: Array, lanes: Sequence[Array], count: Array, lowest: Sequence[int], adds: int) -> Array:
+def over_windows(tiles: Array, lanes: Array, count: Array, lowest: Sequence[int], adds: int) -> Array:
     """The lanes of each row's entries over the tiles >= each of `lowest`, (len(lowest), len(lanes), n_rows).
 
     `count` says how many entries each row has; they follow one another.
     """
     out = np.zeros((len(lowest), len(lanes), len(count)), np.int64)
     out[:, adds:] = NEUTRAL
+    first = np.cumsum(count) - count
     full = np.flatnonzero(count)
     if len(full) == 0:
         return out
-    first = (np.cumsum(count) - count)[full]
-    for w, low in enumerate(lowest):
+    places: Any = slice(None) if len(full) == len(count) else full
+    first = first[places]
+    for merged, low in zip(out, lowest, strict=True):
         inside = tiles >= low
-        for i, lane in enumerate(lanes):
-            if i < adds:
-                out[w, i, full] = np.add.reduceat(lane * inside, first)
-            else:
-                out[w, i, full] = np.maximum.reduceat(np.where(inside, lane, NEUTRAL), first)
+        if adds:
+            merged[:adds, places] = np.add.reduceat(lanes[:adds] * inside, first, axis=1)
+        if adds < len(lanes):
+            merged[adds:, places] = np.maximum.reduceat(np.where(inside, lanes[adds:], NEUTRAL), first, axis=1)
     return out
 
 
@@ -188,6 +217,11 @@ def spread(start: Array, count: Array) -> Array:
     stop = np.cumsum(count)
     total = int(stop[-1]) if len(stop) else 0
     return np.asarray(np.arange(total) + np.repeat(start - stop + count, count))
+
+
+def _room(count: Array) -> Array:
+    """Powers of two with a quarter to spare, so that blocks in steady use are seldom compacted; one entry needs one."""
+    return np.asarray(1 << np.frexp((count + count // 4 - 1).clip(0).astype(np.float64))[1].astype(np.int64))
 
 
 def _sorted(rows: Array, tiles: Array) -> Array:

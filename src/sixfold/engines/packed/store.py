@@ -1,7 +1,7 @@
 """Online state as packed bytes in a place that outlives the process: what is common to files and servers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import msgspec
@@ -13,24 +13,18 @@ from sixfold._core.table import Array
 from sixfold.engines.packed.bodies import Bodies
 from sixfold.engines.packed.newest import PackedNewest
 from sixfold.engines.packed.tiles import PackedTiles
-from sixfold.features.store import Held, Shape, Tiles
+from sixfold.features.store import Held, Shape, Tiles, Usage
 
-__all__ = ["PackedStore", "Usage"]
+__all__ = ["PackedStore"]
 
 _OVERHEAD_BYTES = 150  # of a row in the cache, beside its bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How much a group takes: its rows that hold anything, and the bytes of their state."""
+class _Head(msgspec.Struct, frozen=True):
+    """What is held in place of the clock: the caller's, and for each group the highest row ever written."""
 
-    rows: int
-    n_bytes: int
-
-    @property
-    def bytes_per_row(self) -> float:
-        """The mean; 0 without rows."""
-        return self.n_bytes / self.rows if self.rows else 0.0
+    clock: dict[str, int]
+    tops: dict[str, int]
 
 
 class PackedStore:
@@ -45,6 +39,7 @@ class PackedStore:
         self._groups: dict[str, PackedTiles | PackedNewest] = {}
         self._known: dict[str, dict[int, bytes]] = {}
         self._changed: dict[str, set[int]] = {}
+        self._tops: dict[str, int] = {}
         self._n_bytes = 0
         self._is_unsure = False
 
@@ -52,7 +47,11 @@ class PackedStore:
         """What was last committed; see the protocol."""
         self._begin(shapes)
         held = self._bodies.resume(version, tuple(shapes))
-        return None if held is None else Held(msgspec.json.decode(held[0], type=dict[str, int]), held[1])
+        if held is None:
+            return None
+        head = msgspec.json.decode(held[0], type=_Head)
+        self._tops.update(head.tops)
+        return Held(head.clock, held[1])
 
     def open(self, shapes: Mapping[str, Shape]) -> None:
         """Start empty, with these groups."""
@@ -63,6 +62,7 @@ class PackedStore:
         self._groups = {n: PackedTiles(s) if isinstance(s, Tiles) else PackedNewest(s) for n, s in shapes.items()}
         self._known = {name: {0: b""} for name in shapes}
         self._changed = {name: set() for name in shapes}
+        self._tops = dict.fromkeys(shapes, 0)
         self._n_bytes, self._is_unsure = 0, False
 
     def fold(
@@ -82,13 +82,15 @@ class PackedStore:
             raise
         self._keep(group, wanted, folded)
         self._changed[group].update(wanted)
+        self._tops[group] = max(self._tops[group], wanted[-1])
 
     def commit(self, clock: Mapping[str, int], ledger: bytes) -> None:
         """Make what was folded durable; see the protocol."""
         self._check()
         changes = {name: {row: self._known[name][row] for row in rows} for name, rows in self._changed.items() if rows}
         self._is_unsure = True
-        self._bodies.commit(changes, msgspec.json.encode(clock).decode(), ledger)
+        head = msgspec.json.encode(_Head(dict(clock), self._tops)).decode()
+        self._bodies.commit(changes, head, ledger)
         self._is_unsure = False
         for rows in self._changed.values():
             rows.clear()
@@ -98,8 +100,11 @@ class PackedStore:
         """Fetch the rows of a request at once; see the protocol."""
         self._check()
         self._trim()
-        missing = {name: set(rows.tolist()) - self._known[name].keys() for name, rows in wants.items()}
-        self._fetch({name: list(rows) for name, rows in missing.items() if rows})
+        missing = {}
+        for name, rows in wants.items():
+            if unknown := self._unknown(name, rows.tolist()):
+                missing[name] = unknown
+        self._fetch(missing)
 
     def read(self, group: str, rows: Array, lowest: Sequence[int]) -> Array:
         """The state of rows; see the protocol."""
@@ -129,6 +134,7 @@ class PackedStore:
             bodies = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
             self._known[group] = {0: b"", **dict(zip(rows.tolist(), bodies, strict=True))}
             self._changed[group] = set(rows.tolist())
+            self._tops[group] = int(rows.max(initial=0))
 
     def usage(self) -> dict[str, Usage]:
         """What each group takes. Reads everything: for reports, not for the way of a request."""
@@ -144,10 +150,16 @@ class PackedStore:
         known = self._known[group]
         found = list(map(known.get, rows))
         if None in found:
-            self._fetch({group: [row for row in dict.fromkeys(rows) if row not in known]})
-            found = list(map(known.get, rows))
+            if unknown := self._unknown(group, rows):
+                self._fetch({group: unknown})
+            found = list(map(known.get, rows, repeat(b"")))
             self._trim()
         return found  # type: ignore[return-value]
+
+    def _unknown(self, group: str, rows: list[int]) -> list[int]:
+        """Those of the rows that may be held but are not known: rows are numbered upwards, so new ones are not held."""
+        known, top = self._known[group], self._tops[group]
+        return [row for row in dict.fromkeys(rows) if row <= top and row not in known]
 
     def _fetch(self, missing: Mapping[str, list[int]]) -> None:
         if missing:

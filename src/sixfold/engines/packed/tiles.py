@@ -39,7 +39,7 @@ class PackedTiles:
     def read(self, bodies: Sequence[bytes], lowest: Sequence[int]) -> Array:
         """The lanes over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
         tiles, lanes, count = unpack(bodies, self._width)
-        return over_windows(tiles, list(lanes), count, lowest, self._adds)
+        return over_windows(tiles, lanes, count, lowest, self._adds)
 
 
 def _named(owner: Array, held: tuple[Array, Array], named: tuple[Array, Array]) -> Array:

@@ -16,6 +16,8 @@ _BUSY_S = 10
 _GROUP = 1 << 40  # rows of a group are numbered below this
 _MANY_PIECES = 256
 
+_PUT = "INSERT INTO state VALUES (?, ?) ON CONFLICT (place) DO UPDATE SET body = excluded.body"  # REPLACE takes twice
+
 _LAYOUT = """
 CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 1), version TEXT NOT NULL, clock TEXT NOT NULL);
 CREATE TABLE ledger (piece INTEGER PRIMARY KEY, more BLOB NOT NULL);
@@ -52,6 +54,8 @@ class SqliteBodies:
             )
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes is folded again from the log
+        self._file.execute("PRAGMA wal_autocheckpoint=16384")  # a checkpoint stalls whoever commits
+        self._file.execute("PRAGMA journal_size_limit=67108864")
         self._file.execute("PRAGMA cache_size=-65536")
         self._file.execute("PRAGMA mmap_size=1073741824")
         if is_new:
@@ -116,7 +120,7 @@ class SqliteBodies:
         bodies.sort()  # neighbours lie on one page
         with self._explained(), self._writing():
             self._move_clock(clock)
-            self._file.executemany("REPLACE INTO state VALUES (?, ?)", [pair for pair in bodies if pair[1]])
+            self._file.executemany(_PUT, [pair for pair in bodies if pair[1]])
             self._file.executemany("DELETE FROM state WHERE place = ?", [pair[:1] for pair in bodies if not pair[1]])
             if more:
                 self._file.execute("INSERT INTO ledger (more) VALUES (?)", (more,))
