@@ -1,8 +1,9 @@
 """The online stores side by side: `python -m benchmarks.stores [--events 300000] [--only memory sqlite redis]`.
 
 Folds by the bulk, in micro-batches and one event at a time; reads of 500 candidates by 40 features, windows current to
-the last event, and again when every window has moved, so that all of it comes from the store; bytes of each group. The
-first figure is by the wall, the one in brackets by this process's processor: a Redis server spends its own besides.
+the last event, and again when every window has moved, so that all of it comes from the store; how long it takes to come
+back where state outlives the process; bytes of each group. The first figure is by the wall, the one in brackets by this
+process's processor: a Redis server spends its own besides.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from sixfold.engines.memory.store import MemoryStore
 from sixfold.engines.redis.store import RedisStore
 from sixfold.engines.sqlite.store import SqliteStore
 from sixfold.features import OnlineFeatures
-from sixfold.features.store import Store
+from sixfold.features.store import Durable, Store
 from sixfold.testing.histories import between
 from sixfold.testing.servers import has_redis, redis_server
 
@@ -72,10 +73,14 @@ def reads(online: OnlineFeatures, past: dict[str, Table], videos: Array) -> Iter
 
 
 def sizes(store: Store) -> Iterator[str]:
-    """Bytes of each group."""
+    """How long it takes to come back to state that outlives the process; bytes of each group."""
     usage = store.usage()  # type: ignore[attr-defined]
     rows, n_bytes = sum(u.rows for u in usage.values()), sum(u.n_bytes for u in usage.values())
     groups = ", ".join(f"{name} {u.bytes_per_row:,.0f}" for name, u in usage.items())
+    if isinstance(store, Durable):
+        again = Times()
+        online = again.take(lambda: OnlineFeatures(SERVED, store))
+        yield f"opened again      in {again.wall[0]:.2f} s ({again.cpu[0]:.2f}) at offset {online.offset:,}"
     yield f"bytes             {n_bytes / 1e6:,.1f} MB in {rows:,} rows, {n_bytes / rows:,.0f} each: {groups}"
 
 

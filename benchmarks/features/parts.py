@@ -21,7 +21,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "read_for_feast": lambda size, folder: serving.prepare_for_feast(size, Path(folder)),
     "batches": streaming.micro_batches,
     "visible": streaming.until_visible,
-    "keys": lambda n, whole: state.many_keys(int(n), whole == "whole"),
+    "keys": lambda n, which: state.many_keys(int(n), which),
     "write_log": lambda size, folder: state.write_log(size, Path(folder)),
     "recover": lambda size, folder: state.recover(size, Path(folder)),
 }

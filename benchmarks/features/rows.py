@@ -144,12 +144,18 @@ def streaming_rows(context: Context) -> list[Row]:
         Row("append to visible, one event, p50", "ms", seen["p50_ms"], 1.0, at_least=False, cpu=seen["p50_cpu_ms"],
             note=f"memory log, fold, read; p99 {seen['p99_ms']:.2f} ms"),
     ]  # fmt: skip
-    ranker, whole = run("keys", str(n_keys), "ranker"), run("keys", str(n_keys // 10), "whole")
+    windows = run("keys", str(n_keys), "windows")
     limit = 1536 * n_keys / 1_000_000
-    note = f"{ranker['bytes_per_key']:,.0f} bytes a key; the ranker's features of video, 3 events a user"
-    rows.append(Row(f"state of {n_keys:,} users", "MiB", ranker["mib"], limit, at_least=False, note=note))
-    note = "all stages' features too: the last 50 watched twice and the last 500 shown of each user"
-    return [*rows, Row("  state of a user with all sequences", "bytes", whole["bytes_per_key"], note=note)]
+    note = f"{windows['bytes_per_key']:,.0f} bytes a key; the 24 windows, 3 events a user"
+    rows.append(Row(f"state of {n_keys:,} keys", "MiB", windows["mib"], limit, at_least=False, note=note))
+    for which, what in (
+        ("ranker", "the ranker's features"),
+        ("whole", "all stages', last 50 and 500 of each user too"),
+    ):
+        found = run("keys", str(n_keys // 10), which)
+        note = f"video: {what}; {found['keys']:,.0f} keys of {n_keys // 10:,} users in {found['mib']:,.0f} MiB"
+        rows.append(Row(f"  state of a key, {which}", "bytes", found["bytes_per_key"], note=note))
+    return rows
 
 
 def recovery_rows(context: Context) -> list[Row]:

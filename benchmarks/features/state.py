@@ -1,13 +1,14 @@
 """What state costs: bytes for a key, a million keys, and how long a process needs to be ready after a restart."""
 
 import gc
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.features.measured import Figures, Times, peak_mib, resident_mib
 from benchmarks.features.streaming import as_raw, impressions
-from benchmarks.features.world import SERVED, SIZES, history
+from benchmarks.features.world import SERVED, SIZES, WINDOWS, Size, history
 from sixfold._core.table import Table
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.engines.sqlite.log import SqliteLog
@@ -18,21 +19,34 @@ from sixfold.testing.histories import between
 __all__ = ["many_keys", "recover", "write_log"]
 
 
-def many_keys(n_keys: int, whole: bool) -> Figures:
-    """Resident memory after folding what `n_keys` users watched, three events each, less what was held before.
+def many_keys(n_users: int, which: str) -> Figures:
+    """Resident memory after folding what `n_users` watched, three events each, and reading some of them once.
 
-    With `whole` the features of all stages (which keep the last 50 and 500 of each user), else the ranker's.
+    `which` features: "windows" (the 24), "ranker" (those of `video`'s ranker) or "whole" (those of all its stages,
+    which keep the last 50 and 500 events of each user). A key is a key that has state: a user, a video, or a pair.
     """
-    online = OnlineFeatures(system.online_features if whole else system.features, MemoryStore())
-    for part in impressions(1_000, 1_000, 1_000):
-        OnlineFeatures(system.features, MemoryStore()).fold(part, _stop(part))
+    features = {"windows": WINDOWS, "ranker": system.features, "whole": system.online_features}[which]
+    size = Size(3 * n_users + 10_000, 0, n_users, 10_000, 0, 0, ())
+    parts: Iterable[dict[str, Table]] = impressions(n_users, 10_000, 3 * n_users)
+    if which == "windows":
+        past = history(size.events, size, with_share=False)
+        parts = (between(past, start, start + 100_000) for start in range(0, size.events, 100_000))
+    online = OnlineFeatures(features, MemoryStore())
     gc.collect()
-    before = resident_mib()
-    for part in impressions(n_keys, 10_000, 3 * n_keys):
+    before, last = resident_mib(), 0
+    for part in parts:
         online.fold(part, _stop(part))
+        last = max(int(table["arrived"][-1]) for table in part.values())
+    for start in range(0, 5_000, 500):
+        online.now(features.names, {"user": start}, {"video": np.arange(start, start + 500)}, last)
     gc.collect()
     grown = resident_mib() - before
-    return {"mib": grown, "bytes_per_key": grown * 2**20 / n_keys, "peak_mib": peak_mib()}
+    met: dict[int, int] = {}
+    for reader in online._readers:
+        space = id(reader.group.path.rows)
+        met[space] = max(met.get(space, 0), len(reader.rows.seen))
+    n_keys = sum(met.values())
+    return {"mib": grown, "keys": n_keys, "bytes_per_key": grown * 2**20 / n_keys, "peak_mib": peak_mib()}
 
 
 def _stop(part: dict[str, Table]) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,17 @@ def truth(value: Any) -> bool:
     return not missing(value) and bool(value)
 
 
+def coarse(value: float) -> float:
+    if not math.isfinite(value) or value == 0:
+        return value
+    power = math.floor(math.log2(abs(value))) - 7
+    exact = Fraction(abs(value)) / Fraction(2) ** power
+    while exact >= 256:
+        power, exact = power + 1, exact / 2
+    size = math.floor(exact + Fraction(1, 2)) * Fraction(2) ** power
+    return math.copysign(math.inf if size >= 2**1024 else float(size), value) if abs(value) >= 2.0**-1022 else 0.0
+
+
 def hashed(value: Any, n: int) -> float:
     if missing(value):
         return math.nan
@@ -86,6 +98,8 @@ def reference(expr: Expr, row: dict[str, Any]) -> Any:
         return math.nan if missing(args[0]) else float(sum(args[0] >= edge for edge in args[1:]))
     if expr.name == "fill":
         return float(args[1] if missing(args[0]) else args[0])
+    if expr.name == "coarse":
+        return coarse(float(args[0]))
     if expr.name == "missing":
         return missing(args[0])
     if expr.name == "hash":
@@ -119,6 +133,7 @@ SINGLES: list[Callable[[Expr], Expr]] = [
     lambda e: -e,
     lambda e: abs(e),
     lambda e: e.log(),
+    lambda e: e.coarse(),
     lambda e: e.log1p(),
     lambda e: e.clip(-1, 2.5),
     lambda e: e.buckets(-1, 0, 2.5),

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Table, column
 from sixfold.data.events import Events
-from sixfold.data.labels import Label, attribute
+from sixfold.data.labels import Label, attribute, label_values
 from sixfold.frame import Entity
 
 user, page = Entity("user"), Entity("page", str)
 shown = Events("shown", keys=(user, page), fields={})
 view = Events("view", keys=(user, page), fields={"seconds": float, "liked": bool, "weight": float})
+absent = Events("absent", keys=(user, page), fields={"done": bool})
 other = Events("other", keys=(user,), fields={"seconds": float})
 
 events = st.fixed_dictionaries(
@@ -73,6 +74,23 @@ def test_values_and_weights(impressions: list[dict[str, Any]], outcomes: list[di
     values, given_weights = liked.values(table_of(impressions), table_of(outcomes))
     assert values.tolist() == hits and given_weights.tolist() == [1.0] * len(impressions)
     assert values.dtype == given_weights.dtype == np.float64
+
+
+@given(histories, histories)
+def test_labels_together_are_as_each_alone(impressions: list[dict[str, Any]], outcomes: list[dict[str, Any]]) -> None:
+    labels = [
+        Label("total", view.seconds * 2, shown, within="5us", matures="5us", weight=view.weight),
+        Label("liked", view.liked, shown, within="5us", matures="9us"),
+        Label("soon", view.liked, shown, within="2us", matures="5us"),
+        Label("never", absent.done, shown, within="5us", matures="5us"),
+    ]
+    shows, views = table_of(impressions), table_of(outcomes)
+    values, weights = label_values(labels, shows, {"view": views, "shown": shows})
+    assert values.names == weights.names == ("total", "liked", "soon", "never")
+    for label in labels[:3]:
+        alone = label.values(shows, views)
+        assert (values[label.name].tolist(), weights[label.name].tolist()) == (alone[0].tolist(), alone[1].tolist())
+    assert values["never"].tolist() == [0.0] * len(shows) and weights["never"].tolist() == [1.0] * len(shows)
 
 
 def test_an_outcome_at_the_end_of_the_window_comes_too_late() -> None:

@@ -78,7 +78,7 @@ def test_state_outlives_the_process_and_goes_on_where_it_stood(url: str, prefix:
         assert OnlineFeatures(EVERYTHING, store).offset == 290
 
 
-def test_a_request_is_one_round_trip(url: str, prefix: str) -> None:
+def test_a_request_is_one_round_trip_and_a_fold_two(url: str, prefix: str) -> None:
     history, spine = build(case())
     store = RedisStore(url, prefix=prefix)
     online = OnlineFeatures(EVERYTHING, store)
@@ -90,6 +90,9 @@ def test_a_request_is_one_round_trip(url: str, prefix: str) -> None:
         before = commands(url)
         online.now(EVERYTHING.names, row, {"video": np.arange(5)}, at + later)
         assert commands(url) - before == 1
+    before = commands(url)
+    online.fold({"watch": history["watch"].take([0]).with_columns({"offset": np.array([290])})}, 291)
+    assert commands(url) - before == 2  # what the event touches, then the transaction
 
 
 def test_a_server_killed_and_back_from_its_file_is_gone_on_with(tmp_path: Path, prefix: str) -> None:

@@ -91,6 +91,56 @@ def test_a_histogram_counts_the_declared_values_only() -> None:
     assert tabs.width == 3
 
 
+def test_values_are_counted_one_by_one() -> None:
+    assert values(f.distinct(watch, of=watch.tab, by=user, over="1d"), who=1) == [2]
+    assert values(f.distinct(watch, of=watch.tab, by=user, over="1d"), who=2) == [0]
+    assert values(f.distinct(watch, of=user, by=(), over="2h"), hour=4) == [2]
+    assert values(f.top_k(watch, of=watch.tab, k=3, by=user, over="1d")) == [["a", "b", None]]
+    assert values(f.top_k(watch, of=watch.stars, k=1, by=user, over="1d"), who=9) == [[-1]]
+    assert values(f.top_k(watch, of=watch.stars > 1, k=2, by=(), over="1d")) == [[1, 0]]
+
+
+def test_of_equally_frequent_values_the_least_comes_first() -> None:
+    past = watches(*((0, 1, x, 1, True, tab) for x, tab in ((2.0, "b"), (-1.0, "ab"), (0.0, "a"), (-0.0, "b"))))
+    assert values(f.top_k(watch, of=watch.tab, k=3, by=user, over="1d"), past=past) == [["b", "a", "ab"]]
+    found = values(f.top_k(watch, of=watch.share, k=3, by=user, over="1d"), past=past)[0]
+    assert (found, math.copysign(1, found[0])) == ([0, -1, 2], 1)
+
+
+def test_quantiles_of_small_whole_numbers_are_exact() -> None:
+    past = watches(*((0, 1, 0.0, stars, True, "a") for stars in (256, 1, 3, 200, 2)))
+    asked = [f.quantile(watch.stars, q, by=user, over="1d") for q in (0, 0.2, 0.21, 0.5, 0.99, 1)]
+    assert values(*asked, past=past) == [1, 1, 2, 3, 256, 256]
+    assert [feature.name for feature in asked][2] == "quantile_watch_stars_p21_by_user_1d"
+    assert math.isnan(values(asked[0], who=5, past=past)[0])
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=40), st.floats(0, 1))
+def test_a_quantile_is_within_its_error_of_the_exact_one(shares: list[float], q: float) -> None:
+    past = watches(*((0, 1, share, 1, True, "a") for share in shares))
+    found = values(f.quantile(watch.share, q, by=user, over="1d"), past=past)[0]
+    exact = sorted(shares)[max(1, math.ceil(q * len(shares))) - 1]
+    assert found == pytest.approx(exact, rel=2**-8, abs=1e-300)
+
+
+def test_memory_of_counting_by_value_is_bounded_by_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    past = watches(*((i // 9, i % 5, 0.0, int(rng.integers(9)), True, "a") for i in range(300)))
+    n = 50
+    asked = {
+        "user": rng.integers(0, 6, n),
+        "at": rng.integers(100 * DAY, 102 * DAY, n),
+        "offset": rng.integers(0, 300, n),
+    }
+    chosen = f.FeatureSet(
+        f.distinct(watch, of=watch.stars, by=user, over="1h"), f.quantile(watch.stars, 0.5, by=(), over="1d")
+    )
+    whole = f.as_of(chosen, past, Table(asked))
+    monkeypatch.setattr("sixfold.features.occurrences._PAIRS", 10)
+    cut = f.as_of(chosen, past, Table(asked))
+    assert all(whole[name].tobytes() == cut[name].tobytes() for name in chosen.names)
+
+
 def test_the_first_value_is_that_of_the_oldest_event_however_late_it_came() -> None:
     assert values(f.first(watch.tab, by=user), f.first(watch.stars, by=(), where=watch.share > 1)) == ["a", 4]
     late = watches((5, 1, 1.0, 2, True, "a"), (4, 1, 3.0, 4, False, "b"), (4, 1, 3.0, 4, False, "c"))
@@ -128,6 +178,7 @@ def test_recipes_are_expressions_over_aggregates() -> None:
 
 def test_every_kind_is_declared_and_says_rightly_whether_it_has_an_inverse() -> None:
     assert set(get_args(Kind)) == set(KINDS)
+    assert [name for name, kind in KINDS.items() if kind.finalize is None] == ["distinct", "top_k", "quantile"]
     made = [
         *(kind(watch.share, by=user, over="1d") for kind in (f.sum, f.mean, f.min, f.max, f.var, f.std)),
         f.count(watch, by=user, over="1d"),
@@ -151,6 +202,11 @@ def test_every_kind_is_declared_and_says_rightly_whether_it_has_an_inverse() -> 
         (lambda: f.decayed_sum(watch.share, by=user, half_life="0s"), "no half-life"),
         (lambda: f.histogram(watch.tab, by=user, over="1d", categories=()), "each once"),
         (lambda: f.histogram(watch.tab, by=user, over="1d", categories=(1,)), "not values"),
+        (lambda: f.quantile(watch.share, 1.5, by=user, over="1d"), "share from 0 to 1"),
+        (lambda: f.quantile(watch.tab, 0.5, by=user, over="1d"), "is text"),
+        (lambda: f.top_k(watch, of=watch.tab, k=0, by=user, over="1d"), "at least 1"),
+        (lambda: f.distinct(watch, of=Entity("video"), by=user, over="1d"), "do not name"),
+        (lambda: f.distinct(watch, of=Events("o", (user,), {"a": int}).a, by=user, over="1d"), "not of its events"),
         (lambda: f.std(watch.tab, by=user, over="1d"), "is text"),
         (lambda: f.computed("x", f.histogram(watch.tab, by=user, over="1d", categories=("a",)) + 1), "one number"),
     ],

@@ -36,9 +36,9 @@ def history() -> dict[str, Table]:
     }  # fmt: skip
 
 
-def interactions(consumed=watched, upto=10 * HOUR):  # type: ignore[no-untyped-def]
-    items = Table({"item": np.array([5, 9])})
-    return build_interactions(long_view, consumed, history(), item=video, per=user, upto=upto, items=items)
+def interactions(consumed=watched, upto=10 * HOUR, items=(5, 9)):  # type: ignore[no-untyped-def]
+    known = Table({"item": np.array(items)})
+    return build_interactions(long_view, consumed, history(), item=video, per=user, upto=upto, items=known)
 
 
 def test_every_consumption_is_an_event_and_the_satisfying_ones_weigh_more() -> None:
@@ -49,8 +49,13 @@ def test_every_consumption_is_an_event_and_the_satisfying_ones_weigh_more() -> N
 
 
 def test_histories_hold_what_came_before_and_never_the_event_itself() -> None:
-    expected = [[-1, -1, -1], [-1, -1, 5], [-1, -1, -1], [-1, 5, 9], [5, 9, 9]]
+    expected = [[-1, -1, -1], [-1, -1, 0], [-1, -1, -1], [-1, 0, 1], [0, 1, 1]]
     assert interactions().histories.tolist() == expected
+
+
+def test_an_item_that_the_catalogue_lacks_leaves_a_gap_in_histories() -> None:
+    data = interactions(items=(9,))
+    assert data.histories.tolist() == [[-1, -1, -1], [-1, -1, -1], [-1, -1, -1], [-1, -1, 0], [-1, 0, 0]]
 
 
 def test_only_what_the_history_counts_is_learnt_from() -> None:
@@ -58,7 +63,7 @@ def test_only_what_the_history_counts_is_learnt_from() -> None:
     data = interactions(loved)
     assert data.events["item"].tolist() == [5, 9, 9]
     assert data.events["weight"].tolist() == [1, 1, 1]
-    assert data.histories.tolist() == [[-1, -1, -1], [-1, -1, -1], [-1, -1, 5]]
+    assert data.histories.tolist() == [[-1, -1, -1], [-1, -1, -1], [-1, -1, 0]]
 
 
 def test_the_cut_is_strict() -> None:

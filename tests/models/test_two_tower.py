@@ -11,7 +11,7 @@ from sixfold._core.errors import DefinitionError, ModelError
 from sixfold.models.registry import load_retriever
 from sixfold.models.two_tower import FittedTwoTower, TwoTower
 from sixfold.models.two_tower_network import Attributes, Shape, build, sampled_softmax
-from sixfold.testing.model_kit import check_retriever, example_interactions
+from sixfold.testing.model_kit import check_retriever, consumed_keys, example_interactions
 
 SMALL = TwoTower(dim=16, hidden=16, history=8, passes=15, batch=128, learning_rate=0.01)
 
@@ -107,7 +107,8 @@ def test_a_large_catalogue_goes_through_the_inverted_index(tmp_path: Path) -> No
     fitted = replace(SMALL, exact_below=10).fit(data, seed=1)
     fitted.save(tmp_path)
     assert (tmp_path / "index.faiss").is_file()
-    found, expected = (model.retrieve(data.histories[5], 10)[0].tolist() for model in (load_retriever(tmp_path), exact))
+    (history,) = consumed_keys(data, [5])
+    found, expected = (model.retrieve(history, 10)[0].tolist() for model in (load_retriever(tmp_path), exact))
     assert len(set(found) & set(expected)) >= 9
 
 

@@ -1,77 +1,109 @@
-"""A machine that appends, folds, asks, saves and crashes in any order, against the oracle."""
+"""The machine that appends, folds, asks, saves, seals and dies in any order, over every log and store there is."""
 
-import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from sixfold._core.table import Array, Table
+from sixfold.engines.memory.log import MemoryLog
 from sixfold.engines.memory.store import MemoryStore
-from sixfold.features import OnlineFeatures
-from sixfold.testing.compare import differences
-from sixfold.testing.histories import EVERYTHING, Case, Fact, Moment, between, build, cases
-from sixfold.testing.oracle import oracle
+from sixfold.engines.sqlite.store import SqliteStore
+from sixfold.features.store import Held, Shape
+from sixfold.testing.machine import serving
+from sixfold.testing.places import LOGS, STORES, OpenLog, OpenStore, Place, opened
+from sixfold.testing.servers import has_redis
 
-FACTS = cases().map(lambda case: case.facts[:4])
-MOMENTS = cases().filter(lambda case: case.moments).map(lambda case: case.moments[0])
-
-
-class Serving(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.facts: tuple[Fact, ...] = ()
-        self.folder = tempfile.TemporaryDirectory()
-        self.saved = False
-
-    @initialize()
-    def start(self) -> None:
-        self.online = OnlineFeatures(EVERYTHING, MemoryStore())
-
-    @rule(facts=FACTS)
-    def append(self, facts: tuple[Fact, ...]) -> None:
-        self.facts += facts
-
-    @property
-    def end(self) -> int:
-        return sum(not fact.again for fact in self.facts)
-
-    @rule(share=st.floats(0, 1))
-    def fold(self, share: float) -> None:
-        history, _ = build(Case(self.facts, ()))
-        stop = self.online.offset + round(share * (self.end - self.online.offset))
-        self.online.fold(between(history, self.online.offset, stop), stop)
-
-    @rule(moment=MOMENTS)
-    def ask(self, moment: Moment) -> None:
-        asked = Moment(
-            self.online.offset, moment.wait, moment.user, moment.video, moment.term, moment.tab, moment.score
-        )
-        history, spine = build(Case(self.facts, (asked,)))
-        row: dict[str, Any] = spine.row(0)
-        found = self.online.now(EVERYTHING.names, row, {"video": np.array([row["video"]])}, row["at"])
-        assert differences(oracle(EVERYTHING, history, spine), found) == []
-
-    @rule()
-    def save(self) -> None:
-        self.online.snapshot(Path(self.folder.name))
-        self.saved = True
-
-    @precondition(lambda self: self.saved)
-    @rule()
-    def crash_and_recover(self) -> None:
-        self.online = OnlineFeatures(EVERYTHING, MemoryStore())
-        self.online.restore(Path(self.folder.name))
-
-    @rule()
-    def crash_without_a_snapshot(self) -> None:
-        self.online = OnlineFeatures(EVERYTHING, MemoryStore())
-
-    def teardown(self) -> None:
-        self.folder.cleanup()
+NO_REDIS = pytest.mark.skipif(not has_redis(), reason="redis-server is not installed: apt-get install redis-server")
+PLACES = [
+    ("memory", "memory"),
+    *(pytest.param("sqlite", name, marks=[NO_REDIS] if name == "redis" else []) for name in STORES),
+]
+MakePlace = Callable[[str, str], Place]
 
 
-TestServing = Serving.TestCase
-TestServing.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+@pytest.fixture(scope="module")
+def make_place() -> Iterator[MakePlace]:
+    with opened(redis=has_redis()) as make:
+        yield make
+
+
+def run(make_place: Callable[[], Place], examples: int, steps: int, phases: Sequence[Phase] = tuple(Phase)) -> None:
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=phases,
+    )
+    run_state_machine_as_test(serving(make_place), settings=chosen)
+
+
+@pytest.mark.parametrize(("log", "store"), PLACES)
+def test_nothing_that_happens_changes_a_value(make_place: MakePlace, log: str, store: str) -> None:
+    run(lambda: make_place(log, store), 5, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("log", "store"), PLACES)
+def test_nothing_that_happens_for_long_changes_a_value(make_place: MakePlace, log: str, store: str) -> None:
+    run(lambda: make_place(log, store), 150, 40)
+
+
+class ForgetsTooEarly(MemoryStore):
+    """Drops tiles that are still asked for."""
+
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
+        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from + 13, replace=replace)
+
+
+class CommitsHalves(SqliteStore):
+    """Makes each piece of a fold durable by itself."""
+
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
+        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from, replace=replace)
+        self.commit(self._clock, b"")
+
+    def resume(self, version: str, shapes: Mapping[str, Shape]) -> Held | None:
+        held = super().resume(version, shapes)
+        self._clock = {"offset": 0, "last_arrival": 0} if held is None else held.clock
+        return held
+
+    def commit(self, clock: Mapping[str, int], ledger: bytes) -> None:
+        self._clock = clock
+        super().commit(clock, ledger)
+
+
+class LosesSealed(MemoryLog):
+    """Forgets the first event when it seals."""
+
+    def read(self, start: int, stop: int, streams: Iterable[str] | None = None) -> Mapping[str, Table]:
+        return super().read(max(start, min(self._sealed, 1)), stop, streams)
+
+
+@pytest.mark.parametrize(
+    ("log", "store"),
+    [
+        (LOGS["memory"], lambda folder, name, url: ForgetsTooEarly()),
+        (LOGS["memory"], lambda folder, name, url: CommitsHalves(folder / name)),
+        (lambda folder: LosesSealed(), STORES["memory"]),
+    ],
+)
+def test_the_machine_finds_what_is_wrong(tmp_path: Path, log: OpenLog, store: OpenStore) -> None:
+    numbers = count()
+
+    def place() -> Place:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        return Place(folder, log, store)
+
+    with pytest.raises(AssertionError):
+        run(place, 60, 30, (Phase.generate,))

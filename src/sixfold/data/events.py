@@ -83,7 +83,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field(Expr):
-    """One field of a stream, as a leaf of expressions."""
+    """One field of a stream, or one of its keys, as a leaf of expressions."""
 
     events: Events
     name: str
@@ -94,7 +94,7 @@ class Field(Expr):
     @property
     def kind(self) -> type:
         """The Python type of the field's values."""
-        return self.events.fields[self.name]
+        return self.events.fields.get(self.name) or self.events.columns[self.name]
 
     @property
     def is_bool(self) -> bool:

@@ -109,6 +109,13 @@ class Expr:
         """Whether there is no value."""
         return Op("missing", (self,))
 
+    def coarse(self) -> "Op":
+        """x to 8 significant bits, the nearest: within 0.4 %; 0 for what is nearer to it than the least normal number.
+
+        Whole numbers up to 256 stay what they are.
+        """
+        return Op("coarse", (self,))
+
     def hash_bucket(self, n: int) -> "Op":
         """One of the whole numbers below `n`, always the same for a value; missing where x is.
 

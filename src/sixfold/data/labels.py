@@ -1,5 +1,6 @@
 """Labels: outcomes attributed to the impressions that led to them, usable only once they are mature."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sixfold._core.times import duration, format_duration
 from sixfold.data.events import Events, field_values, stream_of
 from sixfold.data.expr import Expr
 
-__all__ = ["Label"]
+__all__ = ["Label", "label_values"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,20 +83,45 @@ class Label:
 
         An outcome belongs to the latest impression of the same keys at or before it, if that is within the window.
         """
-        row = attribute(impressions, outcomes, [key.name for key in self.of.keys], duration(self.within))
+        return self._summed(self._attributed(impressions, outcomes), outcomes, len(impressions))
+
+    def _attributed(self, impressions: Table, outcomes: Table) -> Array:
+        return attribute(impressions, outcomes, [key.name for key in self.of.keys], duration(self.within))
+
+    def _summed(self, row: Array, outcomes: Table, n_rows: int) -> tuple[Array, Array]:
+        """Values and weights, given the row of the impression that each outcome belongs to."""
         hit = row >= 0
         raw = field_values(self.expr, outcomes)[hit].astype(np.float64)
         raw = np.where(np.isnan(raw), 0.0, raw)
-        values = np.zeros(len(impressions))
+        values = np.zeros(n_rows)
         np.add.at(values, row[hit], raw)
         if self.binary:
             values = (values > 0).astype(np.float64)
-        weights = np.ones(len(impressions))
+        weights = np.ones(n_rows)
         if self.weight is not None:
             given = field_values(self.weight, outcomes).astype(np.float64)
             hit &= ~np.isnan(given)
             weights[row[hit]] = given[hit]
         return values, weights
+
+
+def label_values(labels: Sequence[Label], impressions: Table, history: Mapping[str, Table]) -> tuple[Table, Table]:
+    """Values and weights of labels of one stream, a float64 column for each; 0 and 1 where no outcome is in `history`.
+
+    Labels that look for the same outcomes within the same time share one attribution.
+    """
+    found: dict[tuple[str, int], Array] = {}
+    values, weights = {}, {}
+    for label in labels:
+        outcomes = history.get(label.outcome.name)
+        if not outcomes:
+            values[label.name], weights[label.name] = np.zeros(len(impressions)), np.ones(len(impressions))
+            continue
+        shared = (label.outcome.name, duration(label.within))
+        if shared not in found:
+            found[shared] = label._attributed(impressions, outcomes)
+        values[label.name], weights[label.name] = label._summed(found[shared], outcomes, len(impressions))
+    return Table(values, n_rows=len(impressions)), Table(weights, n_rows=len(impressions))
 
 
 def attribute(impressions: Table, outcomes: Table, keys: list[str], within: int) -> Array:

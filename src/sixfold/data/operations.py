@@ -70,6 +70,14 @@ def _fill(a: Array, value: Array) -> Array:
     return np.where(np.isnan(a), _number(value), a)
 
 
+def _coarse(a: Array) -> Array:
+    """Adding half of the last place that is kept to the bits rounds the magnitude, into the next power of two if so."""
+    size = np.ascontiguousarray(np.abs(_number(a)))
+    bits = (size.view(np.int64) + (1 << 44)) >> 45 << 45
+    rounded = np.where(size < np.finfo(np.float64).tiny, 0.0, bits.view(np.float64))
+    return np.where(np.isnan(size), np.nan, np.copysign(rounded, a)) + 0.0
+
+
 def _missing(a: Array) -> Array:
     return ~_known(a) if a.dtype == object else np.asarray(np.isnan(a), np.bool_)
 
@@ -143,6 +151,7 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "if": _if,
     "buckets": _buckets,
     "fill": _fill,
+    "coarse": _coarse,
     "missing": _missing,
     "hash": _hash,
     "eq": _equal,

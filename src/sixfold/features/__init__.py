@@ -17,6 +17,7 @@ from sixfold.features.aggregates import (
     var,
 )
 from sixfold.features.batch import as_of
+from sixfold.features.counted import distinct, quantile, top_k
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.kinds import KINDS
@@ -56,6 +57,7 @@ __all__ = [
     "decayed_count",
     "decayed_mean",
     "decayed_sum",
+    "distinct",
     "first",
     "histogram",
     "if_else",
@@ -65,12 +67,14 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "quantile",
     "rate",
     "request",
     "sequence",
     "std",
     "sum",
     "time_since_last",
+    "top_k",
     "var",
     "zscore",
 ]

@@ -23,6 +23,7 @@ from sixfold.features.definitions import Age, Key, Recent
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.freshness import guarded
 from sixfold.features.keys import Codebook, JointCode
+from sixfold.features.occurrences import Listing, Occurrences, empty_column, from_counts, plain
 from sixfold.features.ordered import Ordered
 from sixfold.features.plan import Aggregated, Group, Plan, key_spec
 from sixfold.features.tiled import Tiled
@@ -55,7 +56,7 @@ def _as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> 
         columns[slot] = request_column(feature, spine.get(feature.name), len(spine))
     moments = _Moments(plan, history, spine)
     for group in plan.groups:
-        for slot, column in _group_columns(moments, group):
+        for slot, column in (_group_columns if group.item is None else _item_columns)(moments, group):
             columns[slot] = column
     for function, slot in plan.computed:
         columns[slot] = as_number(function(columns), len(spine))
@@ -90,14 +91,14 @@ class _Moments:
         """The codes of the keys of a stream's events."""
         name = (stream.name, canonical(key_spec(by)))
         if name not in self._joint:
-            self._joint[name] = JointCode(self._key_parts(stream.name, by))
+            self._joint[name] = JointCode(self.key_parts(stream.name, by))
         return self._joint[name]
 
     def codes(self, side: str, stream: Events, by: tuple[Key, ...]) -> Array:
         """The codes of the moments' keys, among those of the stream's events."""
-        return self.joint(stream, by).encode([codes for codes, _ in self._key_parts(side, by)])
+        return self.joint(stream, by).encode([codes for codes, _ in self.key_parts(side, by)])
 
-    def _key_parts(self, side: str, by: tuple[Key, ...]) -> list[tuple[Array, int]]:
+    def key_parts(self, side: str, by: tuple[Key, ...]) -> list[tuple[Array, int]]:
         """The codes of each part of a key and how many there are; no key at all is one part that is always the same."""
         return [self._part(side, part) for part in by] or [(np.zeros(len(self.table(side)), np.int64), 1)]
 
@@ -212,6 +213,35 @@ def _window_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tupl
             for member in same:
                 column = finalize(member.feature, [part[i] for part in merged for i in member.lanes])
                 yield member.slot, at_instant(member.feature, column, sight.at)
+
+
+def _item_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]]:
+    """The columns of aggregates over how often each item occurs: the pairs of key and item are counted like any key."""
+    events, stream, spine = moments.table(group.stream.name), group.stream, moments.spine
+    columns = {member.slot: empty_column(member.feature, len(spine)) for member in group.aggregates}
+    keep = None if group.where is None else field_values(group.where, events).astype(np.bool_)
+    values = plain(field_values(group.item, events)) if group.item is not None else np.empty(0)
+    book = Codebook([values])
+    items = book.encode(values)
+    words = np.empty(max(book.size, 1), values.dtype)
+    words[items[items >= 0]] = values[items >= 0]
+    joint = JointCode([*moments.key_parts(stream.name, group.by), (items, max(book.size, 1))])
+    listing = Listing(moments.joint(stream, group.by).codes, joint.codes, items, keep)
+    ordered = Ordered(joint.codes, events["at"], keep)
+    ones = {0: (group.lanes[0], np.ones(len(ordered), np.int64))}
+    hops = {member.feature.cuts[0].hop for member in group.aggregates}
+    tiled = {hop: Tiled(ordered, hop, ones) for hop in hops} if len(ordered) else {}
+    codes, ranks, at = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream), spine["at"]
+    for rows, pairs, owner in listing.portions(codes) if tiled else ():
+        key, end = ordered.locate(listing.codes[pairs], ranks[rows][owner])
+        seen: dict[Cut, Array] = {}
+        for member in group.aggregates:
+            [cut] = member.feature.cuts
+            if cut not in seen:
+                seen[cut] = tiled[cut.hop].merge(key, end, at[rows][owner], cut, {0})[0]
+            occurs = Occurrences(len(at[rows]), owner, listing.items[pairs], seen[cut])
+            columns[member.slot][rows] = from_counts(member.feature, occurs, words)
+    return columns.items()
 
 
 def _lane_values(lanes: tuple[Lane, ...], events: Table, ordered: Ordered) -> list[Array]:

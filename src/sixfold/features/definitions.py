@@ -49,6 +49,9 @@ Kind = Literal[
     "decayed_sum",
     "decayed_mean",
     "histogram",
+    "distinct",
+    "top_k",
+    "quantile",
 ]
 
 
@@ -107,7 +110,16 @@ class Aggregate(Feature):
     @property
     def width(self) -> int | None:
         """The number of categories, or k."""
+        if self.kind == "top_k":
+            return int(self.options[0])
         return len(self.options) if self.kind == "histogram" else None
+
+    @property
+    def item(self) -> Expr | None:
+        """What is counted value by value, for the kinds that are made of such counts."""
+        if self.kind == "quantile" and self.value is not None:
+            return self.value.coarse()
+        return self.value if self.kind in ("distinct", "top_k") else None
 
     @property
     def decays(self) -> bool:

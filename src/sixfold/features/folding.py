@@ -11,7 +11,8 @@ from sixfold.data.events import Field, field_values
 from sixfold.data.expr import Expr
 from sixfold.features.algebra import Lane, prepare
 from sixfold.features.definitions import Key
-from sixfold.features.grouping import KeyPath, NewestGroup, Part, Schema, TileGroup, value_name, value_type
+from sixfold.features.grouping import Items, KeyPath, NewestGroup, Part, Schema, TileGroup, value_name, value_type
+from sixfold.features.occurrences import plain
 from sixfold.features.ordered import Ordered
 from sixfold.features.reading import NewestReader
 from sixfold.features.windows import tile_of
@@ -37,6 +38,8 @@ class Batch:
         rows = self._rows(stream, group.path)
         if isinstance(group, TileGroup):
             order = self._tiles(stream, group.hop)
+            if group.items is not None:
+                rows = group.items.pairs.add_pairs(rows, self._items(stream, group.items))
             lanes = [self._lane(stream, lane) for lane in group.lanes]
         else:
             order = -table["at"] if group.oldest else table["at"]
@@ -67,6 +70,10 @@ class Batch:
 
         return self._once((stream, "lane", lane), make)
 
+    def _items(self, stream: str, items: Items) -> Array:
+        table = self._tables[stream]
+        return self._once((stream, items), lambda: items.numbers.add(plain(field_values(items.item, table))))
+
     def _value(self, stream: str, value: Key, numbered: bool) -> Array:
         """A value of each event as int64: its number, the number itself, or the bits of a float."""
         column = self._tables[stream][value.name]
@@ -94,7 +101,8 @@ class Batch:
         """The number of the attribute's value at each event's own offset."""
         group, lane = self._schema.attributes[value_name(field)]
         rows = self._rows(stream, path)
-        at, numbers = self._newest[group.name].newest(rows, lane)
+        raw = self._newest[group.name].raw(rows)
+        at, numbers = np.asarray(raw[0]), np.asarray(raw[1 + lane])
         stated = self._tables.get(field.events.name)
         if not stated:
             return numbers

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sixfold._core.hashing import canonical
+from sixfold._core.hashing import canonical, fingerprint
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import Expr
-from sixfold.features.algebra import Lane
+from sixfold.features.algebra import Lane, value_kind
 from sixfold.features.definitions import Age, Aggregate, Key, Recent
 from sixfold.features.interned import Interned, Joined
 from sixfold.features.plan import Group, Plan, key_spec
@@ -15,7 +15,7 @@ from sixfold.features.store import Newest, Shape, Tiles
 from sixfold.features.windows import Cut
 from sixfold.frame import Entity
 
-__all__ = ["KeyPath", "NewestGroup", "Part", "Schema", "TileGroup", "value_type"]
+__all__ = ["Items", "KeyPath", "NewestGroup", "Part", "Schema", "TileGroup", "value_type"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,17 @@ class KeyPath:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """The values that occurrences are counted of, numbered, and the pairs of a key's row and such a number."""
+
+    item: Expr
+    numbers: Interned
+    pairs: Joined
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TileGroup:
-    """Aggregates over the same events and key whose cuts have one hop.
+    """Aggregates over the same events and key whose cuts have one hop. With `items`, rows of the store are pairs.
 
     A member is (feature, slot, the places of its cuts in `cuts`, its places in `lanes`, adding lanes first).
     """
@@ -64,6 +73,7 @@ class TileGroup:
     cuts: tuple[Cut, ...]
     lanes: tuple[Lane, ...]
     members: tuple[tuple[Aggregate, int, tuple[int, ...], tuple[int, ...]], ...]
+    items: Items | None = None
 
     @property
     def shape(self) -> Shape:
@@ -145,6 +155,13 @@ class Schema:
         """The space that numbers an entity's keys or a field's values."""
         return self._space(value_name(value), Interned(value_type(value)))
 
+    def _items(self, by: tuple[Key, ...], item: Expr) -> Items:
+        name, kind = repr(item), value_kind(item)
+        if not isinstance(item, Field):
+            name = f"{kind.__name__}.{fingerprint(item.spec())}"
+        numbers, pairs = self._space(name, Interned(kind)), Joined()
+        return Items(item, numbers, self._space("*".join([*map(value_name, by), "", name]), pairs))  # type: ignore[arg-type]
+
     def _space(self, name: str, new: Interned) -> Interned:
         return self.spaces.setdefault(name, new)
 
@@ -169,7 +186,8 @@ class Schema:
             lanes = tuple(group.lanes[i] for i in used)
             name = f"tiles_{len(self.tiles)}"
             path = self.path(group.by)
-            self.tiles.append(TileGroup(name, group.stream, group.where, path, hop, cuts, lanes, members))
+            items = None if group.item is None else self._items(group.by, group.item)
+            self.tiles.append(TileGroup(name, group.stream, group.where, path, hop, cuts, lanes, members, items))
 
     def _add_newest(self, group: Group, feature: Recent | Age, slot: int) -> None:
         path = self.path(group.by)

@@ -13,7 +13,7 @@ import numpy as np
 from sixfold._core.hashing import canonical
 from sixfold._core.table import Array, Table
 from sixfold._core.times import duration
-from sixfold.data.labels import Label
+from sixfold.data.labels import Label, label_values
 from sixfold.data.log import Log
 
 __all__ = ["Impressions", "Resolve", "same"]
@@ -98,15 +98,8 @@ class Impressions:
         near = {name: self._near(name, starts, ends) for name in self._streams}
         rivals = near[self.stream.name]
         mine = rivals["offset"].searchsorted(rows["offset"])
-        values, weights = {}, {}
-        for label in self._labels:
-            outcomes = near[label.outcome.name]
-            if outcomes:
-                given = label.values(rivals, outcomes)
-                values[label.name], weights[label.name] = given[0][mine], given[1][mine]
-            else:
-                values[label.name], weights[label.name] = np.zeros(len(rows)), np.ones(len(rows))
-        return rows, Table(values), Table(weights)
+        values, weights = label_values(self._labels, rivals, near)
+        return rows, values.take(mine), weights.take(mine)
 
     def _near(self, stream: str, starts: Array, ends: Array) -> Table:
         """The events of a stream that happened within the spans, in order of offset."""

@@ -134,6 +134,7 @@ def _ratio(a: Array, b: Array) -> Array:
 
 
 _ADDS = "adds"
+_ITEMS = "adds, by key and value"
 _FIXED = "2**-21 a value, clipped to +-2**31; whole numbers exact; the sum modulo 2**63"
 _DECAY = f"older than {HALF_LIVES} half-lives counts nothing; 2**-20 a value"
 
@@ -189,6 +190,11 @@ KINDS: Mapping[str, KindOf] = {
         "exact",
         lambda f: tuple(Lane("match", f.value, category) for category in f.options),
         _histogram,
+    ),
+    "distinct": KindOf(_ITEMS, True, "float64", "0", "exact", _events),
+    "top_k": KindOf(_ITEMS, True, "that of the values (n_rows, k)", "missing", "exact; equals by value", _events),
+    "quantile": KindOf(
+        _ITEMS, True, "float64", "missing", "2**-8 of the value; exact for whole numbers to 256", _events
     ),
 }
 """Every kind by name."""

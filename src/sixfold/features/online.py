@@ -227,6 +227,7 @@ class _Asked:
     def __init__(self, online: OnlineFeatures, request: Mapping[str, Any], candidates: Mapping[str, Array]) -> None:
         self._online, self._request, self._candidates = online, request, candidates
         self._rows: dict[KeyPath | Part, Array] = {}
+        self._raw: dict[str, Array] = {}
 
     def rows(self, path: KeyPath) -> Array:
         if path not in self._rows:
@@ -258,7 +259,9 @@ class _Asked:
 
     def _attribute(self, key: Any, path: KeyPath) -> Array:
         group, lane = self._online._schema.attributes[value_name(key)]
-        return self._online._newest[group.name].newest(self.rows(path), lane)[1]
+        if group.name not in self._raw:
+            self._raw[group.name] = self._online._newest[group.name].raw(self.rows(path))
+        return np.asarray(self._raw[group.name][1 + lane])
 
 
 @dataclass(frozen=True, slots=True)

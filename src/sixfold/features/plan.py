@@ -29,7 +29,10 @@ class Aggregated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Features over the same events under the same key: aggregates, and those that need single events."""
+    """Features over the same events under the same key: aggregates, and those that need single events.
+
+    With an `item` all are aggregates over how often each of its values occurs.
+    """
 
     stream: Events
     where: Expr | None
@@ -37,6 +40,7 @@ class Group:
     lanes: tuple[Lane, ...]
     aggregates: tuple[Aggregated, ...]
     newest: tuple[tuple[Recent | Age, int], ...]
+    item: Expr | None = None
 
 
 class Plan:
@@ -79,11 +83,12 @@ class Plan:
         return self._slots[name]
 
     def _group(self, features: Sequence[Aggregate | Recent | Age]) -> tuple[Group, ...]:
-        """One group for each (stream, where, key)."""
+        """One group for each (stream, where, key, item)."""
         members: dict[bytes, list[Aggregate | Recent | Age]] = {}
         for feature in features:
             where = None if feature.where is None else feature.where.spec()
-            spec = [feature.stream.name, where, key_spec(feature.by)]
+            item = _item(feature)
+            spec = [feature.stream.name, where, key_spec(feature.by), None if item is None else item.spec()]
             members.setdefault(canonical(spec), []).append(feature)
         return tuple(self._build(group) for group in members.values())
 
@@ -99,7 +104,11 @@ class Plan:
         newest = tuple((f, self._slot(f)) for f in members if not isinstance(f, Aggregate))
         first = members[0]
         kept = tuple(lane for _, lane in lanes.values())
-        return Group(first.stream, first.where, first.by, kept, tuple(aggregates), newest)
+        return Group(first.stream, first.where, first.by, kept, tuple(aggregates), newest, _item(first))
+
+
+def _item(feature: Aggregate | Recent | Age) -> Expr | None:
+    return feature.item if isinstance(feature, Aggregate) else None
 
 
 def key_spec(by: tuple[Key, ...]) -> Any:

@@ -11,7 +11,8 @@ from sixfold._core.times import iso
 from sixfold.features.algebra import at_instant, finalize
 from sixfold.features.columns import age_of
 from sixfold.features.definitions import Age
-from sixfold.features.grouping import NewestGroup, Schema, TileGroup, value_type
+from sixfold.features.grouping import Items, NewestGroup, Schema, TileGroup, value_type
+from sixfold.features.occurrences import Occurrences, PairIndex, empty_column, from_counts
 from sixfold.features.store import NEUTRAL, Store
 
 __all__ = ["NewestReader", "Reader", "TileReader"]
@@ -132,14 +133,20 @@ class TileReader:
         if size > len(self._stamp):
             extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
             self._stamp = np.append(self._stamp, np.full(extra, -1))
-            self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
+            self._widen(extra)
         return np.asarray(rows[self._stamp.take(rows) != self._epoch])
 
+    def _widen(self, extra: int) -> None:
+        self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
+
     def _read(self, rows: Array, at: int) -> Array:
-        stale = self.stale(rows, at)
+        self._renew(rows, at)
+        return self._values.take(rows, axis=0)
+
+    def _renew(self, rows: Array, at: int) -> None:
+        stale = TileReader.stale(self, rows, at)
         if len(stale):
             self._refresh(self._distinct(stale) if len(stale) > 1 else stale)
-        return self._values.take(rows, axis=0)
 
     def _distinct(self, stale: Array) -> Array:
         """Each stale row once: their stamps, which say nothing now, tell where a row is named last."""
@@ -156,6 +163,48 @@ class TileReader:
             for (feature, _, cuts, wanted), place in zip(self.group.members, self._places, strict=True):
                 values[:, place] = finalize(feature, [lanes[cut, lane] for cut in cuts for lane in wanted])
             self._values[part], self._stamp[part] = values, self._epoch
+
+
+class ItemReader(TileReader):
+    """The aggregates over how often each item occurs under a key: rows of the store are pairs of a key and an item."""
+
+    def __init__(self, group: TileGroup, items: Items, store: Store) -> None:
+        super().__init__(group, store)
+        self._items, self._index = items, PairIndex(items.pairs)
+        self._columns = [empty_column(feature, 0) for feature, _, _, _ in group.members]
+
+    def touch(self, rows: Array) -> None:
+        """Take note of events of these pairs, in order of offset."""
+        super().touch(self._items.pairs.values[rows] >> 32)
+
+    def stale(self, rows: Array, at: int) -> Array:
+        """The pairs that have to be read from the store."""
+        stale = super().stale(rows, at)
+        return self._index.of(np.unique(stale))[0] if len(stale) else stale
+
+    def columns(self, rows: Array, at: int) -> list[Array]:
+        """The group's aggregates at the instant `at`."""
+        self._renew(rows, at)
+        return [column.take(rows, axis=0) for column in self._columns]
+
+    def _widen(self, extra: int) -> None:
+        members = zip(self.group.members, self._columns, strict=True)
+        self._columns = [np.append(column, empty_column(m[0], extra), axis=0) for m, column in members]
+
+    def _refresh(self, rows: Array) -> None:
+        assert self._lowest is not None
+        for i in range(0, len(rows), _CHUNK):
+            part = rows[i : i + _CHUNK]
+            pairs, owner = self._index.of(part)
+            items = self._items.pairs.values[pairs] & _RIGHT
+            counts = self._store.read(self.group.name, pairs, self._lowest)[:, 0]
+            for (feature, _, cuts, _), column in zip(self.group.members, self._columns, strict=True):
+                occurs = Occurrences(len(part), owner, items, counts[cuts[0]])
+                column[part] = from_counts(feature, occurs, self._items.numbers.values)
+            self._stamp[part] = self._epoch
+
+
+_RIGHT = (1 << 32) - 1
 
 
 def _laid_out(widths: Sequence[int | None]) -> tuple[list[Any], Array]:
@@ -199,7 +248,7 @@ class NewestReader:
         """The events to be folded, in order: of the oldest event's group, at most one for each row, if it is older."""
         if not self.group.oldest:
             return rows, order, lanes
-        older = np.flatnonzero(order > self.newest(rows, 0)[0])
+        older = np.flatnonzero(order > self.raw(rows)[0])
         ranked = older[np.lexsort((older, -order[older], rows[older]))]
         is_first = np.ones(len(ranked), np.bool_)
         is_first[1:] = rows[ranked[1:]] != rows[ranked[:-1]]
@@ -233,10 +282,10 @@ class NewestReader:
             for _, _, lane in self.group.members
         ]
 
-    def newest(self, rows: Array, lane: int) -> tuple[Array, Array]:
-        """`at` and the raw lane of each row's newest event: NEUTRAL and 0 where there is none."""
+    def raw(self, rows: Array) -> Array:
+        """`at` and the lanes of each row's newest event, (1 + width, n_rows): NEUTRAL and 0 where there is none."""
         self._freshen(rows)
-        return self._raw[0, rows], self._raw[1 + lane, rows]
+        return self._raw[:, rows]
 
     def stale(self, rows: Array, at: int) -> Array:
         """Those of the rows that have to be read from the store."""
@@ -290,5 +339,8 @@ Reader = TileReader | NewestReader
 
 def readers_of(schema: Schema, store: Store) -> Sequence[Reader]:
     """A reader for every group."""
-    tiles: list[Reader] = [TileReader(group, store) for group in schema.tiles]
+    tiles: list[Reader] = [
+        TileReader(group, store) if group.items is None else ItemReader(group, group.items, store)
+        for group in schema.tiles
+    ]
     return tiles + [NewestReader(group, store, schema) for group in schema.newest.values()]

@@ -16,7 +16,7 @@ from sixfold.features.store import Store
 
 __all__ = ["Saved", "Snapshot", "read_snapshot", "write_snapshot"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def standardised(scores: Array) -> Array:
     low = np.where(finite, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     filled = np.where(finite, scores, np.where(np.isfinite(low), low, 0.0))
     centred = filled - filled.mean(axis=1, keepdims=True)
-    spread = centred.std(axis=1, keepdims=True)
+    spread = np.sqrt((centred * centred).mean(axis=1, keepdims=True))
     # The mean of equal numbers may differ from them in the last bit: such a row has no spread, only rounding.
     real = spread > 1e-12 * np.abs(filled).max(axis=1, keepdims=True, initial=0.0)
     return np.where(real, centred, 0.0) / np.where(real, spread, 1.0)

@@ -28,6 +28,7 @@ class Catalogue:
         else:
             self._order = np.argsort(keys, kind="stable")
             self._sorted = keys[self._order]
+            self._table = _table(keys)
             unique = len(np.unique(keys))
         if unique < len(keys):
             raise InputError(f"the catalogue names {len(keys) - unique} items twice: keys must be unique")
@@ -46,8 +47,19 @@ class Catalogue:
             return np.full(keys.shape, -1, np.int64)
         if keys.dtype == object:
             raise InputError("the items have integer keys; the history holds text")
+        if self._table is not None:
+            return self._table.take(keys + 1, mode="clip")
         place = np.minimum(np.searchsorted(self._sorted, keys), len(self.keys) - 1)
         return np.where(self._sorted[place] == keys, self._order[place], -1)
+
+
+def _table(keys: Array) -> Array | None:
+    """The row of every key from -1 to the greatest and one beyond, if keys are small: look-ups then need no search."""
+    if len(keys) == 0 or keys.min() < 0 or keys.max() > 4 * len(keys) + 65_536:
+        return None
+    table = np.full(int(keys.max()) + 3, -1, np.int64)
+    table[keys + 1] = np.arange(len(keys))
+    return table
 
 
 def checked(data: Interactions) -> tuple[Catalogue, Array]:

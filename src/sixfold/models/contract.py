@@ -54,8 +54,8 @@ class Interactions:
 
     `events`: columns `user`, `item` (keys), `at` (int64 microseconds), `weight` (float64) and `satisfied` (bool);
     consumptions that did not satisfy weigh less, but still say what somebody is shown and looks at.
-    `histories`: (n_events, length), the item keys the user had consumed before each event, newest last, padded on the
-    left with -1 (None for text).
+    `histories`: (n_events, length) int32, what the user had consumed before each event, newest last, as rows of the
+    catalogue; -1 on the left for nothing, and for items that the catalogue lacks.
     `catalog`: column `item` (unique keys) and attribute columns (float64 or text), as known at the end of the prefix.
     """
 

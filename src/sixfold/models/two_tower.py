@@ -62,7 +62,7 @@ class TwoTower:
         """Train in one thread of torch; the same data, config and seed give the same bytes."""
         catalogue, rows = checked(data)
         attributes = self._attributes(data.catalog)
-        examples = self._examples(data, catalogue, rows)
+        examples = self._examples(data, rows)
         shape = Shape(len(catalogue), self.dim, self.hidden, self.history)
         batch = min(self.batch, len(examples.items))
         steps = min(self.steps, self.passes * len(examples.items) // batch)
@@ -89,18 +89,12 @@ class TwoTower:
         numbers = centred / np.where(spread > 1e-9, spread, 1.0)
         return Attributes(numbers.astype(np.float32), encoder.codes(columns), encoder.sizes)
 
-    def _examples(self, data: Interactions, catalogue: Catalogue, rows: Array) -> Examples:
+    def _examples(self, data: Interactions, rows: Array) -> Examples:
         kept = np.flatnonzero((rows >= 0) & (data.events["weight"] > 0))
         newest = np.sort(np.argsort(data.events["at"][kept], kind="stable")[-self.max_events :])
         kept = kept[newest]
-        histories = np.full((len(kept), self.history), -1, np.int32)
-        length = min(self.history, data.histories.shape[1])
-        for start in range(0, len(kept), 65_536):
-            part = slice(start, start + 65_536)
-            taken = data.histories[kept[part], data.histories.shape[1] - length :]
-            histories[part, self.history - length :] = catalogue.rows(taken)
         weights = data.events["weight"][kept]
-        return Examples(histories, rows[kept], (weights / weights.mean()).astype(np.float32))
+        return Examples(data.histories, kept, rows[kept], (weights / weights.mean()).astype(np.float32))
 
 
 class FittedTwoTower:

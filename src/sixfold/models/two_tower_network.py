@@ -40,11 +40,22 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Consumptions: the item row and the weight of each, (n,); histories (n, history) of item rows, -1 for none."""
+    """Consumptions: the item row and the weight of each, (n,); example i's history is line `lines[i]` of `histories`.
+
+    `histories` (n_lines, length) are item rows, newest last, -1 for none; not copied, as they are most of the data.
+    """
 
     histories: Array
+    lines: Array
     items: Array
     weights: Array
+
+    def consumed(self, pick: Array, length: int) -> Array:
+        """The last `length` of the histories of some examples, (n_picked, length) int64, -1 on the left for none."""
+        out = np.full((len(pick), length), -1, np.int64)
+        taken = self.histories[self.lines[pick], -length:]
+        out[:, length - taken.shape[1] :] = taken
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +180,7 @@ def train(network: Any, examples: Examples, schedule: Schedule, *, seed: int, pr
         optimiser.param_groups[0]["lr"] = schedule.learning_rate * pace
         rows = torch.from_numpy(examples.items[pick])
         vectors = network.items()
-        users = network.users(torch.from_numpy(examples.histories[pick].astype(np.int64)), vectors)
+        users = network.users(torch.from_numpy(examples.consumed(pick, len(network.place))), vectors)
         losses = sampled_softmax(users, normalize(vectors[rows], dim=1), rows, log_q[rows] if schedule.logq else None)
         loss = (losses * torch.from_numpy(examples.weights[pick])).mean()
         optimiser.zero_grad()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.errors import InputError
+from sixfold._core.memory import release_freed
 from sixfold.evaluate.bootstrap import Estimate
 from sixfold.evaluate.gates import Verdict, judge
 from sixfold.models.contract import Progress, silent
@@ -53,8 +54,10 @@ def evaluate(
     if trained["system"] != system.fingerprint:
         raise InputError("the system has changed since the candidate was trained", hint="run `sixfold train` again")
     prepared = prepared or prepare(home, system, progress=progress)
+    release_freed()
     progress("folding the log up to the test range", 0.0)
     features = fold_until(system, prepared, prepared.bounds.test[0])
+    release_freed()
     bound = bind_content(system, home.candidate / "content", features, release="candidate")
     baselines = home.candidate / "baselines"
     with one_thread():

@@ -1,14 +1,16 @@
 """The views of the log that training and evaluation share: labelled ranges, targets, and the state as of an instant."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sixfold._core.errors import DataError
 from sixfold._core.hashing import fingerprint
+from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
+from sixfold.data.log import Log
 from sixfold.data.split import Bounds
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features.online import OnlineFeatures
@@ -21,6 +23,7 @@ __all__ = ["Prepared", "fold_until", "prepare", "targets_of"]
 
 
 _CHUNK = 200_000
+_TEXTS_OF_DECISIONS = {"request", "response", "record"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,8 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     progress("reading the log", 0.0)
     with home.log() as log:
         end, now = log.end()
-        history = dict(log.read(0, end, [*(stream.name for stream in system.streams), "decision"]))
-    for name, table in history.items():
-        if name != "decision":
-            # Of the ids, only those of decisions are looked up; the others are a hundred bytes each.
-            history[name] = table.select(column for column in table if column != "id")
+        history = _read(log, end, [*(stream.name for stream in system.streams), "decision"])
+    release_freed()
     impressions = history.get(system.spine.name)
     if impressions is None:
         raise DataError(f"the log has no {system.spine.name!r} events to learn from", hint="run `sixfold ingest` first")
@@ -72,6 +72,19 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
             )
         parts[name] = dataset.take(np.flatnonzero(rows))
     return Prepared(history, bounds, now, **parts, seconds=time.perf_counter() - began)
+
+
+def _read(log: Log, end: int, streams: Sequence[str]) -> dict[str, Table]:
+    """The events below `end`, some at a time, without what nobody looks at and takes most of the memory.
+
+    That is their ids, a hundred bytes each, except those of decisions, and of decisions the texts that were logged.
+    """
+    parts: dict[str, list[Table]] = {}
+    for start in range(0, end, _CHUNK):
+        for name, table in log.read(start, min(start + _CHUNK, end), streams).items():
+            dropped = _TEXTS_OF_DECISIONS if name == "decision" else {"id"}
+            parts.setdefault(name, []).append(table.select(column for column in table if column not in dropped))
+    return {name: Table.concat(parts.pop(name)) for name in tuple(parts)}
 
 
 def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatures:

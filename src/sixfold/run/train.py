@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from sixfold._core.hashing import derive_seed, fingerprint
+from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
-from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, silent
+from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Retriever, silent
 from sixfold.models.training_set import build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
 from sixfold.run.blend import tune_blend
@@ -92,6 +93,7 @@ class _Training:
 
     @contextmanager
     def _timed(self, what: str, share: float) -> Iterator[Progress]:
+        release_freed()
         began = time.perf_counter()
 
         def tell(detail: str, _: float) -> None:
@@ -106,26 +108,31 @@ class _Training:
         system, prepared = self.system, self.prepared
         ranker = self._fit_ranker(system.ranker_name, system.features, self.content / "models", 0.0)
         self._fit_ranker("static", static_features(system.features), self.baselines, 0.4)
-        weights = system.pipeline.blend.weights
-        if not weights:
-            young = self._fit_retrievers(prepared.bounds.validate[0], 0.5)
-            with self._timed("weights of the sources", 0.7) as tell:
-                models: dict[str, FittedRetriever | FittedRanker] = {**young, system.ranker_name: ranker}
-                weights = tune_blend(system, prepared, models, seed=self.seed, progress=tell)
-        for name, model in self._fit_retrievers(prepared.bounds.test[0], 0.75).items():
-            _save(model, self.content / "models" / name)
+        weights = system.pipeline.blend.weights or self._tune(ranker)
         history = next(iter(self._histories().values()))
         for config in system.plan.beat:
-            with self._timed(config.name, 0.95) as tell:
-                data = self._data(history, prepared.bounds.test[0])
-                fitted = config.fit(data, seed=derive_seed(self.seed, config.name), progress=tell)
-                _save(fitted, self.baselines / config.name)
+            with self._timed(config.name, 0.7) as tell:
+                self._fit_and_save(config, history, self.baselines, tell)
+        for name, config in system.retrievers.items():
+            with self._timed(name, 0.75) as tell:
+                self._fit_and_save(config, self._histories()[name], self.content / "models", tell)
         np.savez(self.content / "fallback.npz", keys=_fallback(system, prepared))
         write_json(self.content / "blend.json", weights)
         predicted = ranker.predict(prepared.validate.features)
         scores = {f"predicted {head}": predicted[head] for head in predicted}
         Reference.of({**prepared.validate.features, **scores}).save(self.content / "reference.json")
         return weights
+
+    def _tune(self, ranker: FittedRanker) -> Mapping[str, float]:
+        """The weights of the blend, by retrievers that are used for nothing else, and go when they are known."""
+        models: dict[str, FittedRetriever | FittedRanker] = {self.system.ranker_name: ranker}
+        for name, config in self.system.retrievers.items():
+            with self._timed(f"{name} without validate", 0.5) as tell:
+                upto = self.prepared.bounds.validate[0]
+                models[name] = self._fit_retriever(config, self._histories()[name], upto, tell)
+        self._interactions = None
+        with self._timed("weights of the sources", 0.65) as tell:
+            return tune_blend(self.system, self.prepared, models, seed=self.seed, progress=tell)
 
     def _fit_ranker(self, name: str, features: FeatureSet, folder: Path, share: float) -> FittedRanker:
         parts = [
@@ -140,20 +147,17 @@ class _Training:
     def _histories(self) -> dict[str, Recent]:
         return {source.name: source.history for source in self.system.pipeline.sources if isinstance(source, Retrieve)}
 
-    def _fit_retrievers(self, upto: int, share: float) -> dict[str, FittedRetriever]:
-        histories = self._histories()
-        fitted = {}
-        for name, config in self.system.retrievers.items():
-            what = name if upto == self.prepared.bounds.test[0] else f"{name} without validate"
-            with self._timed(what, share) as tell:
-                data = self._data(histories[name], upto)
-                fitted[name] = config.fit(data, seed=derive_seed(self.seed, name), progress=tell)
-        return fitted
+    def _fit_retriever(self, config: Retriever, consumed: Recent, upto: int, tell: Progress) -> FittedRetriever:
+        # The data have no name here: those of the retriever before go before these are made.
+        return config.fit(self._data(consumed, upto), seed=derive_seed(self.seed, config.name), progress=tell)
+
+    def _fit_and_save(self, config: Retriever, consumed: Recent, folder: Path, tell: Progress) -> None:
+        _save(self._fit_retriever(config, consumed, self.prepared.bounds.test[0], tell), folder / config.name)
 
     def _data(self, consumed: Recent, upto: int) -> Interactions:
         key = fingerprint(consumed.spec(), upto)
         if self._interactions is None or self._interactions[0] != key:
-            # One at a time: histories of a million consumptions are half a gigabyte.
+            # One at a time: histories of a million consumptions are 200 MB.
             self._interactions = None
             task, history = self.system.problem.task, self.prepared.history
             items = catalog(self.system.streams, history, item=task.item, at=upto)

@@ -65,6 +65,12 @@ EVERYTHING = FeatureSet(
     f.histogram(watch.share.buckets(0.2, 0.7), by=video, over="30d", categories=(0, 1, 2)),
     f.sum(f.if_else(watch.liked, watch.share.fill(2).clip(0, 1), -1), by=user, over="7d"),
     f.count(watch, by=user, over="7d", where=~watch.tab.is_missing() & (watch.tab.hash_bucket(2) >= 1)),
+    f.distinct(watch, of=video, by=user, over=("1h", "7d")),
+    f.distinct(search, of=term, by=(), over="30d", where=search.results > 0),
+    f.top_k(watch, of=watch.tab, k=2, by=user, over="30d"),
+    f.top_k(watch, of=watch.share, k=3, by=(meta.topic, user), over="lifetime"),
+    f.quantile(watch.share, 0.5, by=video, over=("1h", "30d")),
+    f.quantile(watch.stars, 0.9, by=(), over="7d", where=watch.liked),
     topic := f.attribute(meta.topic).named("subject"),
     tab := f.request("tab", str),
     score := f.request("score"),
@@ -104,7 +110,7 @@ def draw_features(rng: np.random.Generator, n: int) -> FeatureSet:
         where = one((None, None, numbers[0] > 0.4, numbers[-1].equals(numbers[-1])))
         options = {"by": by, "over": over, "where": where}
         decay = {"by": by, "half_life": one(_HALF_LIVES), "where": where}
-        match int(rng.integers(12)):
+        match int(rng.integers(14)):
             case 0:
                 return f.count(stream, **options)
             case 1:
@@ -126,6 +132,11 @@ def draw_features(rng: np.random.Generator, n: int) -> FeatureSet:
             case 9:
                 field = one(fields)
                 return f.histogram(field, **options, categories=_CATEGORIES[field.kind])
+            case 10:
+                return f.quantile(number, one((0, 0.5, 0.9, 1)), **options)
+            case 11:
+                of = one([*fields, *stream.keys, numbers[0] > 0.4, numbers[0] * 2])
+                return one((f.distinct(stream, of=of, **options), f.top_k(stream, of=of, k=one((1, 3)), **options)))
             case _:
                 return one((f.sum, f.mean, f.min, f.max))(number, **options)
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,14 @@ from sixfold.frame import Entity
 from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Interactions, Ranker, Retriever
 from sixfold.models.registry import load_ranker, load_retriever
 
-__all__ = ["check_ranker", "check_retriever", "example_dataset", "example_heads", "example_interactions"]
+__all__ = [
+    "check_ranker",
+    "check_retriever",
+    "consumed_keys",
+    "example_dataset",
+    "example_heads",
+    "example_interactions",
+]
 
 
 def example_heads() -> tuple[Label, ...]:
@@ -152,16 +160,15 @@ def example_interactions(n_users: int = 300, *, seed: int = 1, key: type = int) 
     keys = numbers if key is int else column([f"item-{number}" for number in numbers.tolist()], str)
     taste = np.arange(n_items) % 4
     popular = 1.0 / (1 + np.arange(n_items) // 4)
-    pad = column([-1 if key is int else None], key)
     users, items, histories = [], [], []
     for user in range(n_users):
         chance = popular * np.where(taste == user % 4, 1.0, 0.03)
         drawn = rng.choice(n_items, size=rng.integers(2, 13), replace=False, p=chance / chance.sum())
         for i, item in enumerate(drawn.tolist()):
-            before = keys[drawn[max(0, i - length) : i]]
+            before = drawn[max(0, i - length) : i]
             users.append(user)
             items.append(item)
-            histories.append(np.concatenate([np.repeat(pad, length - len(before)), before]))
+            histories.append(np.concatenate([np.full(length - len(before), -1), before]))
     order = rng.permutation(len(users))
     satisfied = rng.random(len(users)) < 0.5
     events = Table({
@@ -174,7 +181,15 @@ def example_interactions(n_users: int = 300, *, seed: int = 1, key: type = int) 
     topics = column([None if i % 10 == 9 else f"topic-{i % 4}" for i in range(n_items)], str)
     size = np.where(np.arange(n_items) % 7 == 6, np.nan, rng.normal(size=n_items))
     catalog = Table({"item": keys, "topic": topics, "size": size, "dull": np.zeros(n_items)})
-    return Interactions(events, np.stack(histories)[order], catalog, f"example-{n_users}-{seed}")
+    return Interactions(events, np.stack(histories)[order].astype(np.int32), catalog, f"example-{n_users}-{seed}")
+
+
+def consumed_keys(data: Interactions, rows: Any) -> Array:
+    """Some histories as the service gives them to a fitted retriever: item keys, padded with -1 or None."""
+    keys = data.catalog["item"]
+    pad = column([None], str) if keys.dtype == object else np.array([-1])
+    found: Array = np.concatenate([keys, pad])[data.histories[rows]]
+    return found
 
 
 def check_retriever(make_config: Callable[[], Retriever], *, personal: bool = True) -> None:
@@ -186,7 +201,7 @@ def check_retriever(make_config: Callable[[], Retriever], *, personal: bool = Tr
     for key in (int, str):
         data = example_interactions(key=key)
         fitted = config.fit(data, seed=1)
-        histories = data.histories[:40]
+        histories = consumed_keys(data, slice(40))
         scores = fitted.scores(histories)
         assert scores.shape == (40, len(fitted.items)) and scores.dtype == np.float32
         assert np.isfinite(scores).all(), "scores must be finite"

@@ -104,11 +104,14 @@ def _column(feature: Feature, values: list[Any]) -> Array:
         kind = str if feature.kind is str else float
     elif isinstance(feature, Recent):
         kind = feature.value.kind if isinstance(feature.value, Field) else feature.value.key
+    elif isinstance(feature, Aggregate) and feature.kind == "top_k" and feature.value is not None:
+        kind = feature.value.kind if isinstance(feature.value, Field) else bool if feature.value.is_bool else float
     dtype, nothing = {str: (object, None), float: (np.float64, np.nan)}.get(kind, (np.int64, -1))
     if feature.width is not None:
+        is_left = isinstance(feature, Aggregate)
         out = np.full((len(values), feature.width), nothing, dtype)
         for line, sequence in zip(out, values, strict=True):
-            line[feature.width - len(sequence) :] = sequence
+            line[slice(0, len(sequence)) if is_left else slice(feature.width - len(sequence), None)] = sequence
         return out
     if dtype is np.int64:
         dtype, nothing = np.float64, np.nan

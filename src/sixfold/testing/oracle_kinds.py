@@ -40,6 +40,13 @@ def aggregate(feature: Aggregate, events: list[Row], at: int) -> Any:
             return math.sqrt(_variance(values)) if values else None
         case "histogram":
             return [float(sum(value == category for value in values)) for category in feature.options]
+        case "distinct":
+            return float(len(counted(values)))
+        case "top_k":
+            return [value for value, _ in counted(values)[: feature.options[0]]]
+        case "quantile":
+            ranked = sorted(map(_coarse, values))
+            return ranked[max(1, math.ceil(feature.options[0] * len(ranked))) - 1] if ranked else None
     raise AssertionError(feature.kind)
 
 
@@ -96,6 +103,16 @@ def _growth(at: int, half_life: int) -> float:
     return halves[0] * halves[1]
 
 
+def _coarse(value: float) -> float:
+    """To 8 significant bits, half away from zero."""
+    part, power = math.frexp(abs(value))
+    if math.isinf(value):
+        return value
+    size = math.ldexp(math.floor(part * 256 + 0.5), power - 8) if abs(value) >= 2.0**-1022 else 0.0
+    return math.copysign(size, value) + 0.0
+
+
 def counted(values: list[Any]) -> list[tuple[Any, int]]:
     """How often each value occurs: the most frequent first, of equally frequent ones the least."""
+    values = [value + 0.0 if isinstance(value, float) else value for value in values]
     return sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))

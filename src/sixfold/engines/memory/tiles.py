@@ -155,13 +155,15 @@ class TileArena:
         return {"count": self._count, "tiles": self._tiles[entries], "lanes": self._lanes[:, entries]}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Replace all state by what `arrays` gave."""
-        self._count = arrays["count"].copy()
+        """Replace all state by what `arrays` gave, which is not to be used any more."""
+        self._count = arrays["count"]
         self._room = self._count.copy()
         self._start = np.cumsum(self._count) - self._count
         self._used = len(arrays["tiles"])
-        self._tiles = np.append(arrays["tiles"], 0)  # never without a place: an index of -1 must find one
-        self._lanes = np.append(arrays["lanes"], np.zeros((self._width, 1), np.int64), axis=1)
+        size = 2 * self._used + 64  # what is folded next finds room at the end; memory is taken when it is written
+        self._tiles, self._lanes = np.zeros(size, np.int64), np.zeros((self._width, size), np.int64)
+        self._tiles[: self._used] = arrays["tiles"]
+        self._lanes[:, : self._used] = arrays["lanes"]
 
 
 def merge_tiles(rows: Array, tiles: Array, lanes: Array, adds: int) -> tuple[Array, Array, Array]:

@@ -150,10 +150,12 @@ class PackedStore:
         known = self._known[group]
         found = list(map(known.get, rows))
         if None in found:
-            if unknown := self._unknown(group, rows):
+            unknown = self._unknown(group, rows)
+            if unknown:
                 self._fetch({group: unknown})
             found = list(map(known.get, rows, repeat(b"")))
-            self._trim()
+            if unknown:
+                self._trim()
         return found  # type: ignore[return-value]
 
     def _unknown(self, group: str, rows: list[int]) -> list[int]:

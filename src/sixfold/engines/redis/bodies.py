@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from sixfold._core.errors import ServiceError
+from sixfold.engines.redis.watched import Watched
 
 __all__ = ["RedisBodies"]
 
@@ -17,9 +18,10 @@ class RedisBodies:
     """Implements `sixfold.engines.packed.Bodies`."""
 
     def __init__(self, url: str, *, prefix: str, timeout_s: float) -> None:
-        self._reader = _client(url, timeout_s, timeout_s)
+        self._reader = _client(url, timeout_s)
         # A transaction of a bulk fold takes its time; that it goes on is no sign of a dead server.
-        self._writer = _client(url, timeout_s, max(timeout_s, _COMMIT_TIMEOUT_S))
+        options = {"socket_connect_timeout": timeout_s, "socket_timeout": max(timeout_s, _COMMIT_TIMEOUT_S)}
+        self._writer = Watched(url, **options)
         at = self._reader.get_connection_kwargs()
         self._where = str(at.get("path") or f"{at.get('host')}:{at.get('port')}")
         self._prefix = prefix
@@ -60,7 +62,7 @@ class RedisBodies:
         """Hold nothing."""
         self._clock = None
         with self._explained():
-            self._writer.unlink(*(self._key(name) for name in ("clock", "ledger", *(f"rows:{g}" for g in groups))))
+            self._reader.unlink(*(self._key(name) for name in ("clock", "ledger", *(f"rows:{g}" for g in groups))))
 
     def get(self, wants: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[bytes | None]]:
         """The bytes of rows, None where there are none, in one round trip."""
@@ -76,32 +78,14 @@ class RedisBodies:
 
     def commit(self, changes: Mapping[str, Mapping[int, bytes]], clock: str, more: bytes) -> None:
         """All changes or none: one transaction, given up if the clock is not the one that this process left."""
-        from redis.exceptions import WatchError
-
-        key = self._key("clock")
-        try:
-            with self._explained(), self._writer.pipeline(transaction=True) as pipeline:
-                pipeline.watch(key)
-                if pipeline.get(key) != self._clock:
-                    raise self._disturbed()
-                pipeline.multi()
-                for group, rows in changes.items():
-                    self._change(pipeline, self._key(f"rows:{group}"), rows)
-                if more:
-                    pipeline.append(self._key("ledger"), more)
-                pipeline.set(key, clock)
-                pipeline.execute()
-        except WatchError as error:
-            raise self._disturbed() from error
+        commands = [c for group, rows in changes.items() for c in _commands(self._key(f"rows:{group}"), rows)]
+        if more:
+            commands.append(("APPEND", self._key("ledger"), more))
+        with self._explained():
+            done = self._writer.change(self._key("clock"), self._clock, clock.encode(), commands)
+        if not done:
+            raise self._disturbed()
         self._clock = clock.encode()
-
-    @staticmethod
-    def _change(pipeline: Any, key: str, rows: Mapping[int, bytes]) -> None:
-        kept = iter([(row, body) for row, body in rows.items() if body])
-        while part := dict(islice(kept, _PART)):
-            pipeline.hset(key, mapping=part)
-        if gone := [row for row, body in rows.items() if not body]:
-            pipeline.hdel(key, *gone)
 
     def rows(self, group: str) -> Iterator[tuple[int, bytes]]:
         """Everything of a group, in no order."""
@@ -122,8 +106,6 @@ class RedisBodies:
 
         try:
             yield
-        except exceptions.WatchError:
-            raise
         except exceptions.AuthenticationError as error:
             raise ServiceError(
                 f"redis at {self._where} refused the password: {error}", hint="use redis://:PASSWORD@HOST:PORT/0"
@@ -139,7 +121,16 @@ class RedisBodies:
             ) from error
 
 
-def _client(url: str, connect_s: float, timeout_s: float) -> Any:
+def _commands(key: str, rows: Mapping[int, bytes]) -> Iterator[tuple[Any, ...]]:
+    """What writes the rows of a group."""
+    kept = (part for row, body in rows.items() if body for part in (row, body))
+    while parts := tuple(islice(kept, 2 * _PART)):
+        yield ("HSET", key, *parts)
+    if gone := [row for row, body in rows.items() if not body]:
+        yield ("HDEL", key, *gone)
+
+
+def _client(url: str, timeout_s: float) -> Any:
     """A client that tries a broken connection once more and never waits longer; its own types do not say much."""
     try:
         import redis
@@ -147,9 +138,8 @@ def _client(url: str, connect_s: float, timeout_s: float) -> Any:
         from redis.retry import Retry
     except ImportError as error:
         raise ServiceError("the redis store needs the package redis", hint="pip install 'sixfold[redis]'") from error
+    retry = Retry(NoBackoff(), 1)
     try:
-        return redis.Redis.from_url(
-            url, socket_connect_timeout=connect_s, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 1)
-        )
+        return redis.Redis.from_url(url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, retry=retry)
     except ValueError as error:
         raise ServiceError(f"{url!r} is not an address of redis: {error}", hint="redis://HOST:PORT/0") from error
