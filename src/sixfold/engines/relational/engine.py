@@ -20,6 +20,7 @@ from sixfold.engines.relational.layout import Layout
 from sixfold.engines.relational.questions import QuestionWriter
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import chunks
+from sixfold.features.freshness import Guard
 from sixfold.features.plan import Plan
 
 __all__ = ["RelationalEngine", "bytes_of"]
@@ -53,8 +54,9 @@ class RelationalEngine:
         The chunks of the history come in order of offset, as from `log.read`. Raises FeatureError, before any work,
         for a feature that has no relational form, and on the way for a chunk that cannot be used.
         """
-        layout = Layout(Plan(features))
-        return self._tables(layout, history, spine)
+        guard = Guard(features)
+        tables = self._tables(Layout(Plan(guard.features)), history, spine)
+        return (guard.past(features.names, table) for table in tables) if guard.rules else tables
 
     def _tables(
         self, layout: Layout, history: Iterable[Mapping[str, Table]], spine: Iterable[Table]

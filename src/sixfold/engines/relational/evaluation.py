@@ -12,7 +12,7 @@ from sixfold.engines.relational.answers import Answers, Scratch
 from sixfold.engines.relational.encoding import Sink
 from sixfold.engines.relational.events import EventWriter
 from sixfold.engines.relational.layout import EVERYTHING, Keyed, Newest, key_column, value_column
-from sixfold.engines.relational.questions import QuestionWriter
+from sixfold.engines.relational.questions import QuestionWriter, step_of
 from sixfold.features.store import NEUTRAL
 from sixfold.features.windows import Cut
 from sixfold.frame import Entity
@@ -67,6 +67,10 @@ class Evaluation:
         if self.n_rows:
             self._load()
         for keyed in self.layout.keyed:
+            if keyed.item is not None:
+                for cuts in keyed.passes():
+                    self._counts(keyed, keyed.item[0], cuts)
+                continue
             for cuts in keyed.passes():
                 self._sums(keyed, cuts)
             for cut in keyed.cuts(adds=False):
@@ -113,7 +117,7 @@ class Evaluation:
         names = [*adding, *always] if Cut(None) in cuts else adding
         if not names:
             return
-        step = 1 + len(windows)
+        step = step_of(cuts)
         running = {n: self._scratch.full((self.n_rows, step), keyed.lanes[n].neutral) for n in names}
         if self._is_asked(keyed):
             events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
@@ -124,9 +128,8 @@ class Evaluation:
             for question, found in self._found(plan.running(events, asks, keyed.keys, both), self.n_rows * step):
                 for name in names:
                     running[name].reshape(-1)[question] = self._joined(name, found)
-            if windows and (sink := self._writer.repairs[keyed.stream.name]).rows:
-                late, levels = self._relation(sink.path), self._levels(keyed.stream.name)
-                told = plan.repairs(events, late, levels, asks, keyed.keys, lanes=lanes)
+            if windows and (off_time := self._off_time(keyed)):
+                told = plan.repairs(events, off_time, asks, keyed.keys, lanes)
                 for question, found in self._found(told, self.n_rows * step):
                     for name in adding:
                         running[name].reshape(-1)[question] -= self._joined(name, found)
@@ -143,12 +146,28 @@ class Evaluation:
             asks = plan.keyed_by(asks, self._spine.select(*crossed, owner="id"), "id", "owner")
         return asks if keyed.by else asks.mutate(**{EVERYTHING: plan.number(0)})
 
-    def _levels(self, stream: str) -> Any:
-        """The hops and levels of the stream's repairs."""
+    def _off_time(self, keyed: Keyed) -> tuple[Any, Any] | None:
+        """The repairs of a stream, with the hops and levels of their blocks; None if all its events are on time."""
+        stream = keyed.stream.name
+        if not (sink := self._writer.repairs[stream]).rows:
+            return None
         if stream not in self._made:
             hops, levels = np.array(sorted(self._writer.levels[stream])).T
             self._made[stream] = self._table(f"levels_{stream}", {"hop": hops, "level": levels})
-        return self._made[stream]
+        return self._relation(sink.path), self._made[stream]
+
+    def _counts(self, keyed: Keyed, item: str, cuts: tuple[Cut, ...]) -> None:
+        """How often each item occurs."""
+        if not self._is_asked(keyed):
+            return
+        [lane] = keyed.lanes
+        events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
+        off_time = None if cuts == (Cut(None),) else self._off_time(keyed)
+        n = events[lane].cast("float64")
+        told = plan.occurrences(events, off_time, asks, keyed.keys, item=item, lane=n)
+        path = self._folder / f"counts_{self._views}"
+        self._backend.save(self._sql(told), path)
+        self.answers.counts[keyed.name, cuts[0]] = path
 
     def _table(self, name: str, columns: dict[str, Array]) -> Any:
         sink = Sink(self._folder / f"{name}.parquet")

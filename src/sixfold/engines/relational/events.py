@@ -15,7 +15,7 @@ from sixfold._core.table import Array, Table
 from sixfold.data.events import field_values
 from sixfold.engines.relational.encoding import Masked, Sink, Texts, kind_of
 from sixfold.engines.relational.layout import Layout, StreamColumns
-from sixfold.features.algebra import prepare
+from sixfold.features.algebra import prepare, value_kind
 from sixfold.features.windows import tile_of
 
 __all__ = ["Clock", "EventWriter", "dyadic"]
@@ -104,6 +104,8 @@ class EventWriter:
             out[column] = self.texts.keys(table[key.name], kind_of(key), grow=True)
         for column, value in columns.values.items():
             out[column] = self.texts.values(table[value.name], kind_of(value))
+        for column, item in columns.items.items():
+            out[column] = self.texts.keys(field_values(item, table), value_kind(item), grow=True)
         for column, flag in columns.wheres.items():
             out[column] = field_values(flag, table).astype(np.bool_).astype(np.int64)
         for column, (where, lane) in columns.lanes.items():

@@ -39,7 +39,10 @@ class Newest:
 
 @dataclass(slots=True, eq=False)
 class Keyed:
-    """All features over one stream under one key. `lanes` are names of the stream's lane columns."""
+    """All features over one stream under one key. `lanes` are names of the stream's lane columns.
+
+    With an `item`, a column and what it holds, all are aggregates over how often each of its values occurs.
+    """
 
     name: str
     stream: Events
@@ -47,6 +50,7 @@ class Keyed:
     lanes: dict[str, Lane] = field(default_factory=dict)
     aggregates: list[tuple[Aggregated, tuple[str, ...]]] = field(default_factory=list)
     newest: list[Newest] = field(default_factory=list)
+    item: tuple[str, Expr] | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -65,6 +69,8 @@ class Keyed:
 
     def passes(self) -> list[tuple[Cut, ...]]:
         """The cuts of adding lanes, and all time, in parts of much the same lanes: windows, and each half-life."""
+        if self.item is not None:
+            return list(dict.fromkeys(aggregated.feature.cuts for aggregated, _ in self.aggregates))
         passes: dict[int | None, dict[Cut, None]] = {None: {}}
         for aggregated, lanes in self.aggregates:
             if any(self.lanes[name].adds for name in lanes) or Cut(None) in aggregated.feature.cuts:
@@ -86,6 +92,7 @@ class StreamColumns:
     fields: dict[str, Field] = field(default_factory=dict)
     values: dict[str, Key] = field(default_factory=dict)
     wheres: dict[str, Expr] = field(default_factory=dict)
+    items: dict[str, Expr] = field(default_factory=dict)
     lanes: dict[str, tuple[Expr | None, Lane]] = field(default_factory=dict)
     hops: set[int] = field(default_factory=set)
     crosses: set[str] = field(default_factory=set)
@@ -108,10 +115,17 @@ class Layout:
         self._named: dict[tuple[str, bytes], str] = {}
         groups: dict[bytes, Keyed] = {}
         for group in plan.groups:
-            name = canonical([group.stream.name, key_spec(group.by)])
+            spec = [group.stream.name, key_spec(group.by)]
+            if group.item is not None:
+                spec += [group.item.spec(), None if group.where is None else group.where.spec()]
+            name = canonical(spec)
             if name not in groups:
                 groups[name] = Keyed(f"keyed_{len(groups)}", group.stream, group.by)
                 self._add_keys(groups[name])
+            if group.item is not None:
+                column = self._name(group.stream, "item", group.item.spec())
+                groups[name].item = (column, group.item)
+                self.streams[group.stream.name].items[column] = group.item
             self._add(groups[name], group)
         self.keyed = list(groups.values())
         for keyed in self.keyed:

@@ -18,6 +18,7 @@ __all__ = [
     "newest_rows",
     "null",
     "number",
+    "occurrences",
     "oldest_events",
     "range_maxima",
     "repairs",
@@ -72,10 +73,17 @@ def keyed_by(relation: Relation, found: Relation, row: str, owner: str) -> Relat
     return relation.left_join(found, relation[row] == found[owner]).drop(owner)
 
 
-def running(events: Relation, asks: Relation, keys: Sequence[str], lanes: Mapping[str, tuple[Any, bool]]) -> Relation:
+def running(
+    events: Relation,
+    asks: Relation,
+    keys: Sequence[str],
+    lanes: Mapping[str, tuple[Any, bool]],
+    *,
+    carry: Sequence[str] = (),
+) -> Relation:
     """The lanes merged over all events of the key below the `place` of each question.
 
-    `lanes` are name -> (expression over events, whether it adds). Gives `question` and the lanes.
+    `lanes` are name -> (expression over events, whether it adds). Gives `question`, the lanes, and the keys to carry.
     """
     import ibis
 
@@ -90,17 +98,24 @@ def running(events: Relation, asks: Relation, keys: Sequence[str], lanes: Mappin
     )
     so_far = _so_far(keys, "position")
     sums = {n: (union[n].sum() if adds else union[n].max()).over(so_far) for n, (_, adds) in lanes.items()}
-    told = union.select("question", **sums)
+    told = union.select("question", *carry, **sums)
     return told.filter(told["question"].notnull())
 
 
 def repairs(
-    events: Relation, late: Relation, levels: Relation, asks: Relation, keys: Sequence[str], *, lanes: Mapping[str, Any]
+    events: Relation,
+    off_time: tuple[Relation, Relation],
+    asks: Relation,
+    keys: Sequence[str],
+    lanes: Mapping[str, Any],
+    *,
+    carry: Sequence[str] = (),
 ) -> Relation:
     """What events off time add to a question or take from it: those in whose blocks of tiles the lowest tile lies.
 
-    `levels` has the hop and level of all blocks. Gives `question` and the lanes.
+    `off_time` are the blocks, and the hop and level of all of them. Gives `question`, the lanes, and the keys to carry.
     """
+    late, levels = off_time
     theirs = _known(events, keys).select(*keys, "offset", **lanes)
     off = late.join(theirs, late["offset"] == theirs["offset"])
     signed = {name: off[name] * off["sign"] for name in lanes}
@@ -110,7 +125,35 @@ def repairs(
     mine = mine.mutate(block=_shifted(mine["low"], mine["level"]))
     both = mine.join(off, [*keys, "hop", "level", "block"])
     both = both.filter(both["event"] < both["stop"])
-    return both.group_by("question").aggregate(**{name: both[name].sum() for name in lanes})
+    return both.group_by(["question", *carry]).aggregate(**{name: both[name].sum() for name in lanes})
+
+
+def occurrences(
+    events: Relation,
+    off_time: tuple[Relation, Relation] | None,
+    asks: Relation,
+    keys: Sequence[str],
+    *,
+    item: str,
+    lane: Any,
+) -> Relation:
+    """How often each item occurs under the key of each row: `id`, `item` and `n` > 0.
+
+    The questions of a row are 2 * id about its end and 2 * id + 1 about where its cut begins.
+    """
+    theirs = _known(events, [*keys, item])
+    pairs = theirs.group_by([*keys, item]).aggregate(first=theirs["offset"].min())
+    asked = _known(asks, keys).join(pairs, list(keys))
+    asked = asked.filter(asked["first"] < asked["stop"]).drop("first")
+    told = running(events, asked, [*keys, item], {"n": (lane, True)}, carry=[item])
+    sign = 1 - (told["question"] & 1) * 2
+    parts = [told.select(item, id=told["question"] >> 1, n=told["n"] * sign)]
+    if off_time is not None:
+        more = repairs(events, off_time, asked, [*keys, item], {"n": lane}, carry=[item])
+        parts.append(more.select(item, id=more["question"] >> 1, n="n"))
+    union = _union(parts)
+    counts = union.group_by(["id", item]).aggregate(n=union["n"].sum())
+    return counts.filter(counts["n"] > 0).select("id", item=item, n="n").order_by("id")
 
 
 def _shifted(value: Any, bits: Any) -> Any:

@@ -1,5 +1,6 @@
 """The pass over the spine: where each row's windows begin and end, as int64 columns in Parquet."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from sixfold.engines.relational.layout import key_column
 from sixfold.features.columns import request_column
 from sixfold.features.windows import Cut
 
-__all__ = ["QuestionWriter"]
+__all__ = ["QuestionWriter", "step_of"]
 
 
 class QuestionWriter:
@@ -22,8 +23,8 @@ class QuestionWriter:
     tile `low_c`, the offset `from_c` at which the cut begins on the clock, and the range from there to `stop` as the
     end of one block and the start of the next of 2**level_c offsets, of which `next_c` is the second.
 
-    `asks` has a file for each pass: the `question` id * (1 + cuts) is about `stop`, those after it about where each
-    cut begins, `place`; with the cut's `hop` and lowest tile `low`.
+    `asks` has a file for each pass: the `question` id * `step_of(cuts)` is about `stop`, those after it about where
+    each cut begins, `place`; with the cut's `hop` and lowest tile `low`.
     """
 
     def __init__(self, events: EventWriter, folder: Path) -> None:
@@ -65,7 +66,7 @@ class QuestionWriter:
 
     def _ask(self, cuts: tuple[Cut, ...], rows: Array, at: Array, stop: Array, keys: dict[str, Array | Masked]) -> None:
         windows = [cut for cut in cuts if cut.hop is not None]
-        question, common = rows * (1 + len(windows)), {"id": rows, "stop": stop, **keys}
+        question, common = rows * step_of(cuts), {"id": rows, "stop": stop, **keys}
         nothing = np.zeros(len(rows), np.int64)
         self.asks[cuts].write(common | {"question": question, "place": stop, "hop": nothing, "low": nothing})
         for i, cut in enumerate(windows, 1):
@@ -91,6 +92,11 @@ class QuestionWriter:
         """Finish the files."""
         for sink in (self.sink, *self.asks.values()):
             sink.close()
+
+
+def step_of(cuts: Sequence[Cut]) -> int:
+    """How many questions a pass has for each row; never 1, so that its last bit tells the first of two."""
+    return max(1 + sum(cut.hop is not None for cut in cuts), 2)
 
 
 def _highest_bit(values: Array) -> Array:
