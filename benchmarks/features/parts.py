@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.features import point_in_time, serving, state, streaming
+from benchmarks.features import point_in_time, precomputed, serving, state, streaming
 from benchmarks.features.measured import Figures
 
 __all__ = ["PartError", "run"]
@@ -15,7 +15,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "as_of_numpy": lambda size, folder: point_in_time.in_numpy(size, Path(folder)),
     "as_of_growth": lambda size, n: point_in_time.growth(size, int(n)),
     "as_of_duckdb": lambda size, folder: point_in_time.duckdb(size, Path(folder)),
-    "as_of_for_feast": lambda size, n, folder: point_in_time.prepare_for_feast(size, int(n), Path(folder)),
+    "as_of_for_feast": lambda size, n, variant, folder: precomputed.prepare(size, int(n), variant, Path(folder)),
     "read_memory": serving.from_memory,
     "read_redis": lambda size, port: serving.from_redis(size, int(port)),
     "read_for_feast": lambda size, folder: serving.prepare_for_feast(size, Path(folder)),

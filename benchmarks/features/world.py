@@ -75,11 +75,11 @@ SIZES = {
 FIRST = 1_750_000_000 * SECOND
 
 
-def history(n_events: int, size: Size, *, with_share: bool = True) -> dict[str, Table]:
-    """`n_events` of watching, 1 % of them late; popularity falls off like 1 / rank. Offsets: meta first."""
+def history(n_events: int, size: Size, *, with_share: bool = True, even: bool = False) -> dict[str, Table]:
+    """`n_events` of watching, 1 % of them late; popularity falls off like 1 / rank, or is `even`. Meta comes first."""
     rng = np.random.default_rng(1)
     n_watch = n_events - size.videos
-    weights = np.cumsum(1 / np.arange(1, size.videos + 1))
+    weights = np.cumsum(1 / np.arange(1, size.videos + 1) ** (0 if even else 1))
     arrived = np.sort(rng.integers(0, 30 * DAY, n_watch)) + FIRST + DAY
     late = np.where(rng.random(n_watch) < 0.01, rng.integers(0, 6 * HOUR, n_watch), 0)
     watched = {

@@ -18,7 +18,11 @@ from feast.types import Float64
 warnings.filterwarnings("ignore")
 
 
+_ADDRESS_SPACE = 14 * 2**30
+
+
 def main(folder: Path, kind: str) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))  # rather fail than take the machine along
     store = FeatureStore(
         config=RepoConfig(
             project="peer",

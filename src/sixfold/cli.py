@@ -43,6 +43,7 @@ PortOption = Annotated[int, typer.Option("--port", help="Port to listen on; 0 ta
 LastOption = Annotated[int, typer.Option("--last", help="How many of the newest decisions.", min=1)]
 FromOption = Annotated[str | None, typer.Option("--from", help="Only what happened from then on, such as 2026-01-31.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Only what happened before then.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="What computes features: numpy or duckdb.")]
 DEFAULT_HOME = Path(".sixfold")
 HOST, PORT = "127.0.0.1", 8600
 LIVE_REQUESTS = 400
@@ -252,10 +253,38 @@ def features(
 
 
 @app.command()
+def lineage(
+    system: SystemArgument,
+    name: Annotated[
+        str | None, typer.Argument(help="A stream, field, label, feature, model, stage or release.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Another system, its file, or a release: what changed since.")
+    ] = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = None,
+) -> None:
+    """What is made of what; of one thing by its name; or, with --against, what changed and what that invalidates."""
+    from sixfold.run import lineage as lines
+
+    definition = load_system(system)
+    try:
+        place = current_home(home, definition.name, Path(data).name if data else None)
+    except InputError:
+        place = None  # a system has a lineage before it has a home; only its releases are then not known
+    if against is None:
+        finish(lines.trace(definition, name, home=place), json)
+    else:
+        finish(lines.compare_lineage(definition, against, home=place), json)
+
+
+@app.command()
 def dataset(
     folder: Annotated[Path, typer.Argument(help="Where to write: a new folder, or one that holds this very set.")],
     since: FromOption = None,
     until: ToOption = None,
+    engine: EngineOption = "numpy",
     system: SystemOption = None,
     data: DataOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -266,7 +295,8 @@ def dataset(
 
     place, definition = reopen(home, system, data)
     with progress_bar() as tell:
-        result = featuring.write_training_set(place, definition, folder, within=time_range(since, until), progress=tell)
+        within = time_range(since, until)
+        result = featuring.write_training_set(place, definition, folder, within=within, engine=engine, progress=tell)
     finish(result, json)
 
 
@@ -407,18 +437,28 @@ def replay(
 
 @app.command()
 def audit(
-    last: LastOption = 1000,
+    last: Annotated[
+        int | None, typer.Option("--last", help="How many of the newest decisions: 1000, or all.", min=1)
+    ] = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    engine: EngineOption = "numpy",
     system: SystemOption = None,
     data: DataOption = None,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = None,
 ) -> None:
-    """Recompute the features of served decisions from the log and report every difference; the bar is zero."""
-    from sixfold.run import inspect
+    """Recompute the features of served decisions from the log and report every difference; the bar is zero.
+
+    The newest 1000 decisions, or with --from or --to all that were made then.
+    """
+    from sixfold.run.audit import audit_decisions
 
     place, definition = reopen(home, system, data)
+    wanted = last or (None if since or until else 1000)
+    within = time_range(since, until)
     with progress_bar() as tell:
-        result = inspect.audit_decisions(place, definition, last=last, progress=tell)
+        result = audit_decisions(place, definition, last=wanted, within=within, engine=engine, progress=tell)
     finish(result, json)
     if result.wrong:
         raise typer.Exit(1)

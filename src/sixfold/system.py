@@ -176,6 +176,8 @@ def describe(value: Any) -> Any:
     >>> describe(Entity("user"))
     {'kind': 'Entity', 'name': 'user', 'key': 'int'}
     """
+    if isinstance(value, Feature) and value.absence is not None:
+        return value.declared()
     if isinstance(value, Expr | Events | Label | FeatureSet):
         return value.spec()
     if is_dataclass(value) and not isinstance(value, type):

@@ -63,3 +63,21 @@ def test_a_feature_that_was_not_logged_is_missing_and_a_wrong_shape_is_refused()
     assert found["count_watch_by_user_lifetime"].missing == 20
     with pytest.raises(FeatureError, match="logged with shape"):
         audit(EVERYTHING, history, table.with_columns({"topic": np.zeros((20, 2), object)}))
+
+
+def test_rows_answered_while_the_store_was_down_are_counted_and_not_compared() -> None:
+    history, table = served()
+    name = "count_watch_by_user_lifetime"
+    down = np.arange(20) < 5
+    planted = table.with_columns({name: np.where(down, -1.0, table[name])})
+    found = {one.name: one for one in audit(EVERYTHING, history, planted, answered={name: down}).features}
+    assert (found[name].compared, found[name].wrong, found[name].answered) == (15, 0, 5)
+    assert audit(EVERYTHING, history, planted).wrong == 5
+
+
+def test_reports_of_pieces_add_up_to_that_of_the_whole() -> None:
+    history, table = served()
+    planted = table.with_columns({"age_meta": np.where(np.arange(20) % 3 == 0, table["age_meta"] + 1.5, 9.0)})
+    whole = audit(EVERYTHING, history, planted)
+    parts = audit(EVERYTHING, history, planted.take(slice(7))) + audit(EVERYTHING, history, planted.take(slice(7, 20)))
+    assert parts == whole and whole.wrong > 0

@@ -186,3 +186,13 @@ def test_state_with_answers_survives_a_restart(tmp_path: Path) -> None:
     again = OnlineFeatures(DECLARED, MemoryStore())
     again.restore(tmp_path)
     assert differences(before, again.now(DECLARED.names, row, keys, row["at"])) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_relational_engine_answers_alike(seed: int) -> None:
+    pytest.importorskip("duckdb", reason="the DuckDB engine is an extra")
+    from sixfold.engines.relational import DuckDbEngine
+
+    history, spine = moments(seed)
+    features = FeatureSet(WATCHED.absent(unknown=-1.0), LAST_TAB.absent(unknown="nobody"))
+    assert differences(as_of(features, history, spine), DuckDbEngine().as_of(features, history, spine)) == []

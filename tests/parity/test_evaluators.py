@@ -1,6 +1,6 @@
 """Oracle = batch = online, to the bit, on generated histories."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -8,13 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sixfold._core.errors import FeatureError
+from sixfold._core.table import Array
 from sixfold._core.times import DAY, HOUR, MINUTE
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features import FeatureSet, OnlineFeatures, as_of
 from sixfold.testing.compare import differences
+from sixfold.testing.equality import compared
 from sixfold.testing.histories import EVERYTHING, Case, between, build, cases, draw, draw_features
 from sixfold.testing.oracle import oracle
+from sixfold.testing.places import STORES
 from sixfold.testing.replay import asked_online
+from sixfold.testing.servers import has_redis, redis_server
 
 
 def check(features: FeatureSet, case: Case, rng: np.random.Generator) -> None:
@@ -44,10 +48,45 @@ def test_drawn_histories(seed: int) -> None:
     check_many(seed, 30, lambda rng: int(rng.integers(0, 40)))
 
 
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis server, or nothing where none can be started."""
+    if not has_redis():
+        yield ""
+        return
+    with redis_server(tmp_path_factory.mktemp("redis")) as address:
+        yield address
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 120))
-def test_ten_thousand_histories(seed: int) -> None:
-    check_many(seed, 500, lambda rng: int(rng.integers(0, 24)))
+@pytest.mark.parametrize("part", range(20))
+def test_ten_thousand_histories(part: int, url: str) -> None:
+    """`python -m benchmarks.equality` tries a hundred thousand, over processes and with a bar."""
+    every = {"batch": 1, "memory": 1, "sqlite": 10, "sqlite, small cache": 10} | ({"redis": 10} if url else {})
+    tried, wrong = compared(every, 0, range(500 * part, 500 * part + 500), url=url)
+    assert wrong == []
+    assert tried["memory"] == 500
+
+
+def test_a_few_histories_on_every_store(url: str) -> None:
+    stores = [store for store in STORES if url or store != "redis"]
+    tried, wrong = compared(dict.fromkeys(("batch", *stores), 1), 1, range(15), url=url)
+    assert wrong == []
+    assert set(tried.values()) == {15}
+
+
+def test_a_mismatch_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STORES, "memory", lambda folder, name, url: ForgetsValues())
+    _, wrong = compared({"batch": 1, "memory": 1}, 0, range(6))
+    assert wrong
+    assert {mismatch.engine for mismatch in wrong} == {"memory"}
+    again = compared({"memory": 1}, 0, [wrong[-1].history])[1]
+    assert again == wrong[-1:]
+
+
+class ForgetsValues(MemoryStore):
+    def read(self, group: str, rows: Array, lowest: Sequence[int]) -> Array:
+        return super().read(group, rows, [low + 1 for low in lowest])
 
 
 @pytest.mark.slow

@@ -181,3 +181,17 @@ def test_kill_9_under_load_loses_nothing_acknowledged(home: Path) -> None:
                 "got": None,
             }
             assert client.post("/v1/decide", json={"user": i, "id": f"kill-{i}"}).content == answers[i]
+
+
+def test_an_audit_covers_any_time_range_on_any_engine(home: Path, sixfold: Sixfold, tmp_path: Path) -> None:
+    out = tmp_path / "audit.json"
+    for words in ((), ("--last", "10"), ("--from", "2026-03-01"), ("--last", "10", "--engine", "duckdb")):
+        done = sixfold("audit", *words, "--json", str(out), home=home)
+        assert done.returncode == 0, done.stdout + done.stderr
+        report = json.loads(out.read_text())
+        assert report["decisions"] == 10 if "--last" in words else report["decisions"] > 300
+        assert report["skipped"] == 0
+        assert all(one["missing"] == one["extra"] == one["mismatching"] == 0 for one in report["features"])
+    fails(sixfold("audit", "--to", "2026-03-01", home=home), "no ranked decisions")
+    fails(sixfold("audit", "--from", "2026-03-02", "--to", "2026-03-01", home=home), "--from before --to")
+    fails(sixfold("audit", "--engine", "oracle", home=home), "there is no engine 'oracle'")

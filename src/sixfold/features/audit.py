@@ -1,7 +1,7 @@
 """The audit: were the values that decisions were made with the values that the log says they should have been?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class FeatureAudit:
     """One feature over all served rows; `missing` was not served though it has a value, `extra` the other way round.
 
     `mismatching` rows have two different values; `largest` is the largest absolute difference of numbers among them.
+    `answered` rows are not compared: the store was down, and the feature declares what it then answers.
     """
 
     name: str
@@ -26,6 +27,13 @@ class FeatureAudit:
     extra: int
     mismatching: int
     largest: float
+    answered: int = 0
+
+    def __add__(self, other: "FeatureAudit") -> "FeatureAudit":
+        """Both together."""
+        counts = {n: getattr(self, n) + getattr(other, n) for n in ("compared", "missing", "extra", "mismatching")}
+        largest = max(self.largest, other.largest)
+        return replace(self, **counts, largest=largest, answered=self.answered + other.answered)
 
     @property
     def wrong(self) -> int:
@@ -35,14 +43,36 @@ class FeatureAudit:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """All features, in order; the bar is that nothing is wrong."""
+    """All features, in order; the bar is that nothing is wrong.
+
+    `decisions` is how many were audited; `skipped` ones were made with other features.
+    """
 
     features: tuple[FeatureAudit, ...]
+    decisions: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "AuditReport") -> "AuditReport":
+        """Both together; the features must be the same."""
+        if not self.features or not other.features:
+            features = self.features or other.features
+        else:
+            features = tuple(a + b for a, b in zip(self.features, other.features, strict=True))
+        return AuditReport(features, self.decisions + other.decisions, self.skipped + other.skipped)
+
+    def counted(self, decisions: int, skipped: int) -> "AuditReport":
+        """The report with more decisions on the count."""
+        return replace(self, decisions=self.decisions + decisions, skipped=self.skipped + skipped)
 
     @property
     def compared(self) -> int:
         """Values compared."""
         return sum(feature.compared for feature in self.features)
+
+    @property
+    def answered(self) -> int:
+        """Values that were not compared, because the store was down."""
+        return sum(feature.answered for feature in self.features)
 
     @property
     def wrong(self) -> int:
@@ -51,19 +81,36 @@ class AuditReport:
 
     def rows(self) -> list[dict[str, object]]:
         """One plain row per feature, for reports."""
-        names = ("name", "compared", "missing", "extra", "mismatching", "largest")
+        names = ("name", "compared", "missing", "extra", "mismatching", "largest", "answered")
         return [{name: getattr(feature, name) for name in names} for feature in self.features]
 
 
-def audit(features: FeatureSet, history: Mapping[str, Table], served: Table) -> AuditReport:
+def audit(
+    features: FeatureSet,
+    history: Mapping[str, Table],
+    served: Table,
+    *,
+    evaluate: Callable[[FeatureSet, Mapping[str, Table], Table], Table] = as_of,
+    answered: Mapping[str, Array] | None = None,
+) -> AuditReport:
     """Recompute served rows in batch, as of their offsets, and compare with what was logged.
 
     `served` has the columns of a spine (entities, `at`, `offset`, request columns) and the logged features by name; a
-    feature that was not logged counts as missing in every row that has a value. NaN equals NaN. Raises FeatureError
-    if `served` is no spine.
+    feature that was not logged counts as missing in every row that has a value. NaN equals NaN. `evaluate` is the batch
+    evaluator of any engine. `answered` marks rows, by feature, that are not to be compared because the store was down.
+    Raises FeatureError if `served` is no spine.
     """
-    recomputed = as_of(features, history, served)
-    return AuditReport(tuple(_compare(name, served.get(name), recomputed[name]) for name in features.names))
+    recomputed = evaluate(features, history, served)
+    found = []
+    for name in features.names:
+        logged, expected = served.get(name), recomputed[name]
+        mine = answered.get(name) if answered else None
+        if mine is None or not mine.any():
+            found.append(_compare(name, logged, expected))
+        else:
+            one = _compare(name, None if logged is None else logged[~mine], expected[~mine])
+            found.append(replace(one, answered=int(mine.sum())))
+    return AuditReport(tuple(found))
 
 
 def _compare(name: str, logged: Array | None, expected: Array) -> FeatureAudit:

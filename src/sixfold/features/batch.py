@@ -4,11 +4,10 @@ What a row (t, o) sees of its key is a prefix of the key's events in order of of
 whose tile is at least tile(t - W). Along the offsets of one key the greatest tile so far never falls. Call an event
 late if its own tile lies below that; for all others the condition is then a range of positions, found by binary
 search, and merged by prefix sums or a sparse table. The late ones, few as a rule, are merged by a tree. Exact for any
-lateness.
+lateness. Events that are retracted are seen for a while only, by what `lives` says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,14 @@ from sixfold._core.errors import FeatureError
 from sixfold._core.hashing import canonical
 from sixfold._core.table import Array, Table
 from sixfold.data.events import Events, field_values
+from sixfold.data.retraction import ends
 from sixfold.features.algebra import Lane, at_instant, finalize, prepare
 from sixfold.features.columns import age_of, as_number, pick, pick_sequence, pick_single, request_column
 from sixfold.features.definitions import Age, Key, Recent
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.freshness import guarded
 from sixfold.features.keys import Codebook, JointCode
+from sixfold.features.lives import Lives, Sight, Visible, last, newest, part
 from sixfold.features.occurrences import Listing, Occurrences, empty_column, from_counts, plain
 from sixfold.features.ordered import Ordered
 from sixfold.features.plan import Aggregated, Group, Plan, key_spec
@@ -40,7 +41,8 @@ def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> T
     """The features of every spine row, from the events with a smaller offset; one column per feature, (n_rows, …).
 
     The spine has a column per entity that is needed, `at`, `offset`, and request columns; request columns that are
-    not there are missing. A stream that is not in `history` has no events. Raises FeatureError if the spine lacks a
+    not there are missing. A stream that is not in `history` has no events; with the stream `retraction` in it, an
+    event counts only for rows whose offset its retraction does not precede. Raises FeatureError if the spine lacks a
     column.
     """
     return guarded(features, lambda wanted: _as_of(wanted, history, spine))
@@ -74,7 +76,9 @@ class _Moments:
         self._parts: dict[tuple[str, bytes], tuple[Array, int]] = {}
         self._joint: dict[tuple[str, bytes], JointCode] = {}
         self._ranks: dict[tuple[str, str], Array] = {}
-        self._stated: dict[str, Ordered] = {}
+        self._stated: dict[str, Visible] = {}
+        gone = {name: ends(history, table) for name, table in self._tables.items()}
+        self._lives = {name: Lives(self._tables[name]["offset"], e) for name, e in gone.items() if e is not None}
 
     def table(self, side: str) -> Table:
         """A stream's events, or the spine."""
@@ -119,19 +123,16 @@ class _Moments:
         stream = part.events
         values = self._tables[stream.name][part.name]
         book = Codebook([values])
-        stated = self.stated(stream)
-        newest = stated.newest(*stated.locate(self.codes(side, stream, stream.keys), self.ranks(side, stream)))
-        if len(stated) == 0:
-            return np.full(len(newest), -1, np.int64), 1
-        code = book.encode(values)[stated.order]
-        return np.where(newest < 0, -1, code[newest]), max(book.size, 1)
-
-    def stated(self, stream: Events) -> Ordered:
-        """The stream's events by its own entities."""
         if stream.name not in self._stated:
-            at = self._tables[stream.name]["at"]
-            self._stated[stream.name] = Ordered(self.joint(stream, stream.keys).codes, at)
-        return self._stated[stream.name]
+            self._stated[stream.name] = self.visible(stream, self.joint(stream, stream.keys), None)
+        codes, ranks = self.codes(side, stream, stream.keys), self.ranks(side, stream)
+        sights = self._stated[stream.name].see(codes, self.table(side)["offset"], ranks)
+        found = newest(sights, self._tables[stream.name]["at"])
+        return pick(book.encode(values), found, -1), max(book.size, 1)
+
+    def visible(self, stream: Events, keys: JointCode, keep: Array | None) -> Visible:
+        """The stream's events by a key, or those of them to `keep`."""
+        return Visible(keys, self._tables[stream.name]["at"], keep, self._lives.get(stream.name))
 
 
 def _empty(stream: Events) -> Table:
@@ -144,75 +145,87 @@ def _group_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array
     """The columns of a group's features with their slots."""
     events, stream, spine = moments.table(group.stream.name), group.stream, moments.spine
     keep = None if group.where is None else field_values(group.where, events).astype(np.bool_)
-    ordered = Ordered(moments.joint(stream, group.by).codes, events["at"], keep)
+    visible = moments.visible(stream, moments.joint(stream, group.by), keep)
     codes, ranks = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream)
     # Rows in the order of the events they see: look-ups then walk through memory instead of jumping.
     by_key = np.argsort(codes, kind="stable")
-    key, end = ordered.locate(codes[by_key], ranks[by_key])
-    sight = _Sight(ordered, key, end, spine["at"][by_key])
-    for slot, column in (*_newest_columns(group, events, sight), *_window_columns(group, events, sight)):
+    sights, at = visible.see(codes[by_key], spine["offset"][by_key], ranks[by_key]), spine["at"][by_key]
+    for slot, column in (*_newest_columns(group, events, sights, at), *_window_columns(group, events, sights, at)):
         out = np.empty_like(column)
         out[by_key] = column
         yield slot, out
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """What rows see: positions [ordered.starts[key], end) of the ordered events, at an instant; key -1 sees none."""
-
-    ordered: Ordered
-    key: Array
-    end: Array
-    at: Array
-
-
-def _newest_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
-    ordered = sight.ordered
+def _newest_columns(group: Group, events: Table, sights: list[Sight], at: Array) -> Iterator[tuple[int, Array]]:
+    happened = events["at"]
     for feature, slot in group.newest:
         if feature.width is not None:
-            yield slot, _sequences(feature, events, sight, feature.width)
+            yield slot, _sequences(feature, events, sights, at)
         elif isinstance(feature, Age):
-            newest = ordered.newest(sight.key, sight.end)
-            yield slot, age_of(sight.at, pick(ordered.at, newest, 0), newest >= 0)
+            found = newest(sights, happened)
+            yield slot, age_of(at, pick(happened, found, 0), found >= 0)
         else:
-            found = (ordered.oldest if feature.oldest else ordered.newest)(sight.key, sight.end)
-            yield slot, pick_single(events[feature.value.name], ordered.rows(found))
+            found = newest(sights, happened, oldest=feature.oldest)
+            yield slot, pick_single(events[feature.value.name], found)
 
 
-def _sequences(feature: Recent | Age, events: Table, sight: _Sight, n: int) -> Array:
+def _sequences(feature: Recent | Age, events: Table, sights: list[Sight], at: Array) -> Array:
     """Made for some rows at a time: the places of all sequences at once would take as much memory as the result."""
-    parts = []
-    for i in range(0, max(len(sight.key), 1), _SOME_ROWS):
-        some = slice(i, i + _SOME_ROWS)
-        places = sight.ordered.last(sight.key[some], sight.end[some], n)
+    parts, happened = [], events["at"]
+    for i in range(0, max(len(at), 1), _SOME_ROWS):
+        found = last(part(sights, i, i + _SOME_ROWS), happened, feature.width or 1)
         if isinstance(feature, Age):
-            parts.append(age_of(sight.at[some], pick(sight.ordered.at, places, 0), places >= 0))
+            parts.append(age_of(at[i : i + _SOME_ROWS], pick(happened, found, 0), found >= 0))
         else:
-            parts.append(pick_sequence(events[feature.value.name], sight.ordered.rows(places)))
+            parts.append(pick_sequence(events[feature.value.name], found))
     return np.concatenate(parts)
 
 
-def _window_columns(group: Group, events: Table, sight: _Sight) -> Iterator[tuple[int, Array]]:
-    by_hop: dict[int | None, list[Aggregated]] = {}
-    for aggregated in group.aggregates:
-        by_hop.setdefault(aggregated.feature.cuts[0].hop, []).append(aggregated)
-    values = _lane_values(group.lanes, events, sight.ordered)
-    for hop, members in by_hop.items():
-        lanes = {i: (group.lanes[i], values[i]) for member in members for i in member.lanes}
-        tiled = Tiled(sight.ordered, hop, lanes) if len(sight.ordered) else None
-        by_cuts: dict[tuple[Cut, ...], list[Aggregated]] = {}
-        for member in members:
-            by_cuts.setdefault(member.feature.cuts, []).append(member)
-        for cuts, same in by_cuts.items():
-            wanted = {i for member in same for i in member.lanes}
-            if tiled is None:
-                nothing = {i: np.full(len(sight.key), group.lanes[i].neutral, np.int64) for i in wanted}
-                merged = [nothing for _ in cuts]
-            else:
-                merged = [tiled.merge(sight.key, sight.end, sight.at, cut, wanted) for cut in cuts]
-            for member in same:
-                column = finalize(member.feature, [part[i] for part in merged for i in member.lanes])
-                yield member.slot, at_instant(member.feature, column, sight.at)
+def _window_columns(group: Group, events: Table, sights: list[Sight], at: Array) -> Iterator[tuple[int, Array]]:
+    windows = _Windows(group, events)
+    by_cuts: dict[tuple[Cut, ...], list[Aggregated]] = {}
+    for member in group.aggregates:
+        by_cuts.setdefault(member.feature.cuts, []).append(member)
+    for cuts, same in by_cuts.items():
+        used = {i for member in same for i in member.lanes}
+        merged = [windows.merge(sights, at, cut, used) for cut in cuts]
+        for member in same:
+            column = finalize(member.feature, [lanes[i] for lanes in merged for i in member.lanes])
+            yield member.slot, at_instant(member.feature, column, at)
+
+
+class _Windows:
+    """The lanes of a group, merged over windows; the tiles of an order of events are made once for each hop."""
+
+    def __init__(self, group: Group, events: Table) -> None:
+        self._group, self._events = group, events
+        self._values: dict[int, list[Array]] = {}
+        self._tiled: dict[tuple[int, int | None], Tiled] = {}
+
+    def merge(self, sights: Sequence[Sight], at: Array, cut: Cut, used: set[int]) -> dict[int, Array]:
+        """The lanes in use over all that moments see from a cut on; the first sight is of all moments."""
+        lanes = self._group.lanes
+        first, *more = sights
+        if len(first.ordered):
+            out = self._tiles(first.ordered, cut.hop).merge(first.key, first.end, at, cut, used)
+        else:
+            out = {i: np.full(len(at), lanes[i].neutral, np.int64) for i in used}
+        for sight in more:
+            tiled = self._tiles(sight.ordered, cut.hop)
+            for i, values in tiled.merge(sight.key, sight.end, at[sight.rows], cut, used).items():
+                so_far = out[i][sight.rows]
+                out[i][sight.rows] = so_far + values if lanes[i].adds else np.maximum(so_far, values)
+        return out
+
+    def _tiles(self, ordered: Ordered, hop: int | None) -> Tiled:
+        name = (id(ordered), hop)
+        if name not in self._tiled:
+            if name[0] not in self._values:
+                self._values[name[0]] = _lane_values(self._group.lanes, self._events, ordered)
+            of_hop = [member for member in self._group.aggregates if member.feature.cuts[0].hop == hop]
+            used = {i for member in of_hop for i in member.lanes}
+            self._tiled[name] = Tiled(ordered, hop, {i: (self._group.lanes[i], self._values[name[0]][i]) for i in used})
+        return self._tiled[name]
 
 
 def _item_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]]:
@@ -227,19 +240,17 @@ def _item_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]
     words[items[items >= 0]] = values[items >= 0]
     joint = JointCode([*moments.key_parts(stream.name, group.by), (items, max(book.size, 1))])
     listing = Listing(moments.joint(stream, group.by).codes, joint.codes, items, keep)
-    ordered = Ordered(joint.codes, events["at"], keep)
-    ones = {0: (group.lanes[0], np.ones(len(ordered), np.int64))}
-    hops = {member.feature.cuts[0].hop for member in group.aggregates}
-    tiled = {hop: Tiled(ordered, hop, ones) for hop in hops} if len(ordered) else {}
-    codes, ranks, at = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream), spine["at"]
-    for rows, pairs, owner in listing.portions(codes) if tiled else ():
-        key, end = ordered.locate(listing.codes[pairs], ranks[rows][owner])
+    visible, windows = moments.visible(stream, joint, keep), _Windows(group, events)
+    codes, ranks = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream)
+    for rows, pairs, owner in listing.portions(codes):
+        sights = visible.see(listing.codes[pairs], spine["offset"][rows][owner], ranks[rows][owner])
+        at = spine["at"][rows]
         seen: dict[Cut, Array] = {}
         for member in group.aggregates:
             [cut] = member.feature.cuts
             if cut not in seen:
-                seen[cut] = tiled[cut.hop].merge(key, end, at[rows][owner], cut, {0})[0]
-            occurs = Occurrences(len(at[rows]), owner, listing.items[pairs], seen[cut])
+                seen[cut] = windows.merge(sights, at[owner], cut, {0})[0]
+            occurs = Occurrences(len(at), owner, listing.items[pairs], seen[cut])
             columns[member.slot][rows] = from_counts(member.feature, occurs, words)
     return columns.items()
 

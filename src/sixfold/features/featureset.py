@@ -7,6 +7,7 @@ from sixfold._core.errors import DefinitionError, FeatureError
 from sixfold._core.hashing import canonical, fingerprint
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import leaves
+from sixfold.data.retraction import RETRACTION
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Key, Recent, Request
 from sixfold.frame import Entity
 
@@ -61,6 +62,11 @@ class FeatureSet:
                 keys = [key.events for key in feature.by if isinstance(key, Field)]
                 found |= {stream.name: stream for stream in (feature.stream, *keys)}
         return tuple(found.values())
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """The streams to read from a log: all that are needed, and the retractions of their events."""
+        return (*(stream.name for stream in self.streams), RETRACTION)
 
     @property
     def entities(self) -> tuple[Entity, ...]:

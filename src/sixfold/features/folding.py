@@ -1,6 +1,6 @@
 """Events prepared for a store: numbered keys, resolved crosses, and what each event contributes to each lane."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -24,11 +24,17 @@ class Batch:
     """Some events, by stream, seen as what they add to each group. New keys and values are numbered on the way.
 
     An attribute that is part of a key is the newest one before the event's own offset: from the state before this
-    batch, or from an event of the batch itself.
+    batch, or from an event of the batch itself; where that is not so simple, `stated` says its number.
     """
 
-    def __init__(self, schema: Schema, tables: Mapping[str, Table], newest: Mapping[str, NewestReader]) -> None:
-        self._schema, self._tables, self._newest = schema, tables, newest
+    def __init__(
+        self,
+        schema: Schema,
+        tables: Mapping[str, Table],
+        newest: Mapping[str, NewestReader],
+        stated: Callable[[Field, Table], Array] | None = None,
+    ) -> None:
+        self._schema, self._tables, self._newest, self._stated = schema, tables, newest, stated
         self._cache: dict[Any, Array] = {}
 
     def contributions(self, group: TileGroup | NewestGroup) -> tuple[Array, Array, Array]:
@@ -99,6 +105,8 @@ class Batch:
 
     def _attribute(self, stream: str, field: Field, path: KeyPath) -> Array:
         """The number of the attribute's value at each event's own offset."""
+        if self._stated is not None:
+            return self._stated(field, self._tables[stream])
         group, lane = self._schema.attributes[value_name(field)]
         rows = self._rows(stream, path)
         raw = self._newest[group.name].raw(rows)

@@ -64,7 +64,7 @@ def version_of(feature: Feature) -> str:
     >>> version_of(one) == version_of(one.named("busy")), version_of(one) == version_of(two)
     (True, False)
     """
-    return fingerprint([_lean(feature.spec()), sorted(_types(feature))])[:12]
+    return fingerprint([_lean(feature.declared()), sorted(_types(feature))])[:12]
 
 
 def versions(features: Iterable[Feature]) -> dict[str, str]:

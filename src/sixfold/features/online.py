@@ -10,6 +10,7 @@ import numpy as np
 
 from sixfold._core.errors import DataError, FeatureError
 from sixfold._core.table import Array, Table
+from sixfold.data.retraction import RETRACTION
 from sixfold.features.columns import request_column
 from sixfold.features.definitions import Key, Request
 from sixfold.features.featureset import FeatureSet
@@ -21,6 +22,7 @@ from sixfold.features.plan import Made, Plan
 from sixfold.features.reading import NewestReader, Reader, TileReader, readers_of
 from sixfold.features.snapshot import Snapshot, read_snapshot, write_snapshot
 from sixfold.features.store import Distant, Store
+from sixfold.features.undoing import Read, Undoing
 
 __all__ = ["OnlineFeatures"]
 
@@ -33,17 +35,22 @@ class OnlineFeatures:
     Equal prefixes give equal values, however the log is cut into folds, and however often state is saved and restored
     in between. With a durable store, it goes on from the offset that the store holds. Not for use by several threads
     at once.
+
+    An event that is retracted is taken back, for which the log is read again: `read` is `log.read`. Where all of a
+    group's aggregates are sums and counts that costs no more than the event did; where one is an extreme, or the
+    newest events of a key change, time grows with the log.
     """
 
-    def __init__(self, features: FeatureSet, store: Store) -> None:
+    def __init__(self, features: FeatureSet, store: Store, *, read: Read | None = None) -> None:
         self.features = features
+        self._log = read
         self.offset = 0
         self._last_arrival = 0
         self._store = store
         self._distant = store if isinstance(store, Distant) else None
         self._guard = Guard(features)
         self._plan = Plan(self._guard.features)
-        self._streams = {stream.name for stream in features.streams}
+        self._streams = set(features.follows)
         self._lay_out()
         if (clock := self._journal.resume()) is None:
             self._store.open(self._schema.shapes())
@@ -71,7 +78,8 @@ class OnlineFeatures:
     def fold(self, history: Mapping[str, Table], stop: int) -> None:
         """Take in the events with self.offset <= offset < stop, as the log gives them; other streams are ignored.
 
-        Raises FeatureError, before any effect, if an event lies outside that range.
+        `history` has the streams of `features.follows`, retractions among them. Raises FeatureError, before any
+        effect, if an event lies outside that range, or if one is retracted and there is no log to read.
         """
         tables = {name: table for name, table in history.items() if name in self._streams and table}
         for name, table in tables.items():
@@ -83,9 +91,14 @@ class OnlineFeatures:
                 )
         if stop < self.offset:
             raise FeatureError(f"events below {self.offset} are folded already; cannot fold up to {stop}")
+        if RETRACTION in tables and self._log is None:
+            raise FeatureError(
+                "an event is retracted, and taking it back needs the log",
+                hint="make the state with OnlineFeatures(features, store, read=log.read)",
+            )
         if tables:
             for part, end in chunks(tables, _CHUNK, stop):
-                self._fold(part)
+                self._take_in(part, end)
                 self._advance(end)
         elif stop > self.offset:
             self._advance(stop)
@@ -94,8 +107,21 @@ class OnlineFeatures:
         self._journal.commit({"offset": offset, "last_arrival": self._last_arrival})
         self.offset = offset
 
-    def _fold(self, tables: Mapping[str, Table]) -> None:
-        batch = Batch(self._schema, tables, self._newest)
+    def _take_in(self, tables: Mapping[str, Table], stop: int) -> None:
+        retractions = tables.get(RETRACTION)
+        events = {name: table for name, table in tables.items() if name != RETRACTION}
+        undoing = None
+        if retractions is not None and self._log is not None:
+            undoing = Undoing(self._schema, self._log, retractions, start=self.offset, stop=stop)
+        if events:
+            self._fold(
+                Batch(self._schema, events, self._newest, undoing.number if undoing and undoing.restates else None),
+                events,
+            )
+        if undoing:
+            undoing.apply(self._readers, self._store)
+
+    def _fold(self, batch: Batch, tables: Mapping[str, Table]) -> None:
         readers = [reader for reader in self._readers if reader.group.stream.name in tables]
         made = [batch.contributions(reader.group) for reader in readers]
         self._last_arrival = max(self._last_arrival, *(int(table["arrived"][-1]) for table in tables.values()))

@@ -16,10 +16,11 @@ class Ordered:
     """The events with a key (code >= 0), sorted by (key, offset).
 
     `order` are their rows in the stream, `key` their dense key 0.., `starts` where each key's run begins (and the
-    end of the last); the events of a stream come in order of offset, so a row number stands for the offset.
+    end of the last); the events of a stream come in order of offset, so a row number stands for the offset. Where the
+    events are only some of a stream, `events` are their rows in it.
     """
 
-    def __init__(self, codes: Array, at: Array, keep: Array | None = None) -> None:
+    def __init__(self, codes: Array, at: Array, keep: Array | None = None, events: Array | None = None) -> None:
         rows = np.flatnonzero(codes >= 0 if keep is None else (codes >= 0) & keep)
         self._bits = len(codes).bit_length()
         self._packed = (codes[rows] << self._bits) | rows
@@ -32,6 +33,8 @@ class Ordered:
         self.key = np.cumsum(is_new) - 1
         self.starts = np.append(first, len(rows))
         self.at = at[self.order]
+        if events is not None:
+            self.order = events[self.order]
         self._codes = code[first]
         self._is_first = is_new
 

@@ -79,6 +79,11 @@ class TileReader:
         """Where the columns of `columns` go."""
         return [slot for _, slot, _, _ in self.group.members]
 
+    @property
+    def kept_from(self) -> int:
+        """The lowest tile that will still be read."""
+        return self._keep_from
+
     def keep_from(self, last_arrival: int) -> int:
         """The lowest tile that will still be read after events up to `last_arrival` are folded."""
         if self.group.hop is not None:

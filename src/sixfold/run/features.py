@@ -17,7 +17,9 @@ from sixfold.features.featureset import FeatureSet
 from sixfold.features.lineage import Lineage, lineage_of
 from sixfold.models.contract import Progress, silent
 from sixfold.models.training_set import offset_at, served_points
+from sixfold.run.audit import evaluator
 from sixfold.run.home import Home
+from sixfold.run.served import ALL_TIME
 from sixfold.system import System
 
 __all__ = ["Explanation", "Listed", "Written", "explain_features", "list_features", "write_training_set"]
@@ -110,9 +112,16 @@ def _moment(system: System, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_training_set(
-    home: Home, system: System, folder: Path, *, within: tuple[int, int], progress: Progress = silent
+    home: Home,
+    system: System,
+    folder: Path,
+    *,
+    within: tuple[int, int] = ALL_TIME,
+    engine: str = "numpy",
+    progress: Progress = silent,
 ) -> Written:
     """Write the mature impressions with within[0] <= at < within[1], labelled, features as of each, into a folder."""
+    evaluate = evaluator(engine)
     began = time.perf_counter()
     with home.log() as log:
         end, now = log.end()
@@ -120,7 +129,7 @@ def write_training_set(
             raise DataError("the log is empty", hint="run `sixfold ingest` first")
         resolve = partial(served_points, decisions=_decisions(log, end))
         recipe = Recipe(system.features, system.labels, end, now, within, resolve)
-        stored = write_dataset(folder, recipe, log, progress=progress)
+        stored = write_dataset(folder, recipe, log, evaluate=evaluate, progress=progress)
     return _written(stored, time.perf_counter() - began)
 
 

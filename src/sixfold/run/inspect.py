@@ -5,32 +5,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from sixfold._core.errors import InputError, ReleaseError
 from sixfold._core.hashing import fingerprint
-from sixfold._core.table import Table, column
+from sixfold._core.table import Table
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
-from sixfold.features.audit import AuditReport, audit
-from sixfold.features.definitions import Request
-from sixfold.models.contract import Progress, silent
 from sixfold.operate.drift import DriftRow, Reference, compare
 from sixfold.operate.releases import champion, open_release
 from sixfold.run.home import Home
 from sixfold.run.serve import bind, one_thread, open_deployment, state_at
+from sixfold.run.served import request_fields, served
 from sixfold.serve import DecisionRequest
-from sixfold.serve.decision import decision_events, replay, unpack
+from sixfold.serve.decision import decision_events, replay
 from sixfold.system import System
 
 __all__ = [
     "LogView",
     "Monitored",
     "Replayed",
-    "audit_decisions",
     "decide",
     "monitor",
     "replay_decision",
-    "served_rows",
     "view_log",
 ]
 
@@ -69,11 +64,6 @@ class LogView:
     streams: dict[str, int]
     quarantined: dict[str, int]
     tail: list[dict[str, Any]]
-
-
-def request_fields(system: System) -> dict[str, type]:
-    """The request fields that the ranker's features read, with their types."""
-    return {feature.name: feature.kind for feature in system.features.primitives if isinstance(feature, Request)}
 
 
 def subject_key(system: System, text: str) -> int | str:
@@ -136,75 +126,21 @@ def replay_decision(home: Home, system: System, decision_id: str) -> Replayed:
     return Replayed(decision_id, result.same, result.expected.decode(), result.got.decode())
 
 
-def served_rows(home: Home, system: System, *, last: int, release: str | None = None) -> tuple[Table, Table, int]:
-    """The shown items of the newest `last` decisions: their points in time, their logged values, how many decisions.
-
-    Points have the keys, `at`, `offset` and the request's context; values the ranker's features and the predictions.
-    Decisions of other releases, and those that were not ranked, are left out.
-    """
-    task = system.problem.task
-    with home.log() as log:
-        table = log.read(0, log.end()[0], ["decision"]).get("decision", Table({}))
-    points: list[Table] = []
-    values: list[Table] = []
-    contexts = request_fields(system)
-    rows = table.rows()[-last:] if table else []
-    for row in rows:
-        record = msgspec.json.decode(row["record"])
-        if (release is not None and row["release"] != release) or "features" not in record:
-            continue
-        logged = unpack(record["features"])
-        if set(logged.names) != set(system.features.names):
-            continue
-        heads = unpack(record["heads"])
-        context = msgspec.json.decode(row["request"])["context"]
-        n = len(logged)
-        points.append(
-            Table(
-                {
-                    task.per.name: column([row[task.per.name]] * n, task.per.key),
-                    task.item.name: column(record["ids"], task.item.key),
-                    "at": np.full(n, row["at"]),
-                    "offset": np.full(n, row["as_of"]),
-                    **{name: _context(context.get(name), kind, n) for name, kind in contexts.items()},
-                }
-            )
-        )
-        values.append(logged.with_columns({f"predicted {head}": heads[head] for head in heads}))
-    return Table.concat(points), Table.concat(values), len(points)
-
-
-def _context(value: Any, kind: type, n: int) -> Any:
-    if kind is str:
-        return column([value] * n, str)
-    return np.full(n, np.nan if value is None else float(value))
-
-
-def audit_decisions(home: Home, system: System, *, last: int = 1000, progress: Progress = silent) -> AuditReport:
-    """Recompute the features of the newest `last` decisions in batch and compare them with what was served."""
-    points, values, _ = served_rows(home, system, last=last)
-    if not points:
-        raise InputError("there are no ranked decisions to audit", hint="decide first: `sixfold decide --user 1`")
-    progress("recomputing served features from the log", 0.3)
-    with home.log() as log:
-        history = log.read(0, log.end()[0], [stream.name for stream in system.streams])
-    return audit(system.features, history, points.with_columns(dict(values.select(system.features.names))))
-
-
 def monitor(home: Home, system: System, *, last: int = 1000) -> Monitored:
     """How far the served values of the newest `last` decisions are from what the serving release was trained on."""
     with home.log() as log:
         serving = champion(log)
-    if serving is None:
-        raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
-    release = open_release(home.releases, serving)
-    _, values, count = served_rows(home, system, last=last, release=serving)
+        if serving is None:
+            raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
+        release = open_release(home.releases, serving)
+        pieces = list(served(home, system, log, last=last, release=serving))
+    values = Table.concat([piece.values for piece in pieces if piece.values])
     if not values:
         raise InputError(
             f"release {serving} has made no ranked decisions", hint="send it some: `sixfold decide --user 1`"
         )
     reference = Reference.load(release.folder / "reference.json")
-    return Monitored(serving, count, compare(reference, values))
+    return Monitored(serving, sum(piece.decisions for piece in pieces), compare(reference, values))
 
 
 def view_log(home: Home, *, tail: int = 10, stream: str | None = None) -> LogView:

@@ -7,6 +7,7 @@ from sixfold._core.errors import ReleaseError
 from sixfold.operate.releases import build_release as build
 from sixfold.operate.releases import champion, moves, open_release, previous, promote
 from sixfold.run.home import Home, read_json
+from sixfold.run.lineage import definitions
 from sixfold.system import System
 
 __all__ = ["Released", "release", "release_history", "roll_back", "serve_release"]
@@ -41,6 +42,7 @@ def release(home: Home, system: System, *, why: str = "") -> Released:
         "name": system.name,
         "system": system.fingerprint,
         "features": system.features.fingerprint,
+        "definitions": definitions(system),
         "trained": trained["fingerprint"],
         "seed": trained["seed"],
         "measured": judged["measured"],

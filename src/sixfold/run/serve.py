@@ -23,6 +23,7 @@ from sixfold.models.registry import load_ranker, load_retriever
 from sixfold.operate.releases import Release, moves, open_release
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.ingest import make_ingest
+from sixfold.run.lineage import made_with
 from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.service import Deployment
 from sixfold.system import System
@@ -41,6 +42,8 @@ __all__ = [
 
 _CHUNK = 200_000
 _KEPT_SNAPSHOTS = 4
+_NAMED = 5
+"""How many changed definitions an error names."""
 
 
 def load_models(system: System, folder: Path) -> dict[str, FittedRetriever | FittedRanker]:
@@ -52,10 +55,13 @@ def load_models(system: System, folder: Path) -> dict[str, FittedRetriever | Fit
 
 def bind(system: System, release: Release, features: OnlineFeatures) -> BoundPipeline:
     """The pipeline of a release over a state; raises ReleaseError if it was made for another definition."""
-    made_for = release.manifest["about"]["system"]
-    if made_for != system.fingerprint:
+    about = release.manifest["about"]
+    if about["system"] != system.fingerprint:
+        changed = made_with(about, system)
+        more = f", and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        what = f": {'; '.join(changed[:_NAMED])}{more}" if changed else ""
         raise ReleaseError(
-            f"release {release.id} was made for another version of the system {system.name!r}",
+            f"release {release.id} was made for another version of the system {system.name!r}{what}",
             hint="train and release again, or go back to the system file of that version",
         )
     return bind_content(system, release.folder, features, release=release.id)

@@ -1,5 +1,6 @@
 """Results as a person reads them on a terminal."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
@@ -16,6 +17,7 @@ from sixfold.run.evaluate import Evaluated
 from sixfold.run.features import Explanation, Listed, Written
 from sixfold.run.ingest import Ingested
 from sixfold.run.inspect import Answered, LogView, Monitored, Replayed
+from sixfold.run.lineage import Compared, Traced
 from sixfold.run.live import LiveResult
 from sixfold.run.release import Released
 from sixfold.run.train import Trained
@@ -157,6 +159,46 @@ def _short(value: Any) -> str:
 
 
 @render.register
+def _(result: Traced) -> RenderableType:
+    table = grid("what", "version", "made of")
+    table.columns[1].justify = table.columns[2].justify = "left"
+    for node in result.nodes:
+        if node.kind != "field" or result.about:
+            table.add_row(node.id, node.version, _counted(node.needs) if not result.about else ", ".join(node.needs))
+    if not result.about:
+        return Group(Text(f"{result.system}: {len(table.rows)} definitions"), table)
+    far = grid("made of, however far", "")
+    far.columns[1].justify = "left"
+    for title, ids in (("made of", result.upstream), ("feeds into", result.downstream)):
+        for i, id_ in enumerate(ids or ("nothing",)):
+            far.add_row(title if i == 0 else "", id_)
+    far.show_header = False
+    return Group(Text(f"{result.system}: {result.about}", style="bold"), table, far)
+
+
+def _counted(ids: tuple[str, ...]) -> str:
+    """Ids in short: names where they are few, else how many of each kind."""
+    if len(ids) <= 3:
+        return ", ".join(ids)
+    kinds = Counter(id_.partition(" ")[0] for id_ in ids)
+    return ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in kinds.items())
+
+
+@render.register
+def _(result: Compared) -> RenderableType:
+    if not result.changed and not result.invalid:
+        return Text(f"nothing changed from {result.before} to {result.after}")
+    table = grid("definition", "", "before", "now")
+    for change in result.changed:
+        table.add_row(change.id, change.what, change.before or "–", change.after or "–")
+    lost = grid("no longer valid", "because")
+    lost.columns[1].justify = "left"
+    for id_, why in result.invalid.items():
+        lost.add_row(id_, why)
+    return Group(Text(f"from {result.before} to {result.after}", style="bold"), table, lost)
+
+
+@render.register
 def _(result: Written) -> RenderableType:
     how = "was there already" if result.reused else f"written in {result.seconds:.1f} s"
     size = f"{result.rows:,} rows of {result.columns} columns"
@@ -227,15 +269,19 @@ def _(result: Replayed) -> RenderableType:
 
 @render.register
 def _(result: AuditReport) -> RenderableType:
+    notes = f"; {result.answered:,} answered by declaration while the store was down" if result.answered else ""
+    if result.skipped:
+        notes += f"; {result.skipped:,} decisions left out, made by releases with other features"
     if not result.wrong:
         text = f"{result.compared:,} served values of {len(result.features)} features recomputed from the log: 0 differ"
-        return Text(text)
+        return Text(f"{text} ({result.decisions:,} decisions{notes})")
     table = grid("feature", "compared", "missing", "extra", "mismatching", "largest")
     for row in result.features:
         if row.wrong:
             counts = (row.compared, row.missing, row.extra, row.mismatching)
             table.add_row(row.name, *(f"{n:,}" for n in counts), f"{row.largest:g}")
-    return Group(Text(f"{result.wrong:,} of {result.compared:,} served values differ", style="bold red"), table)
+    head = f"{result.wrong:,} of {result.compared:,} served values differ ({result.decisions:,} decisions{notes})"
+    return Group(Text(head, style="bold red"), table)
 
 
 @render.register

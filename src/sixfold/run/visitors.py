@@ -9,8 +9,8 @@ import numpy as np
 from sixfold._core.hashing import derive_seed
 from sixfold.data.source import Source
 from sixfold.run.home import Home
-from sixfold.run.inspect import request_fields
 from sixfold.run.live import Visit
+from sixfold.run.served import request_fields
 from sixfold.system import System
 from sixfold.worlds.shorts import Shorts, Visitor
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from sixfold._core.errors import DefinitionError, ModelError
 from sixfold._core.table import Array, Table
-from sixfold.features.definitions import Feature
+from sixfold.features.definitions import Age, Feature
 from sixfold.features.featureset import needs
 from sixfold.features.freshness import Notes
+from sixfold.features.lineage import version_of
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Rank
 from sixfold.models.catalogue import top_rows
@@ -63,7 +64,7 @@ class BoundPipeline:
         self.pipeline, self.features, self.task, self.release = pipeline, features, task, release
         self._models, self._names, self._fallback, self._timer = models, names, fallback, timer
         self._costs = Costs()
-        self._firsts: dict[tuple[str, int, bool], tuple[Any, Array]] = {}
+        self._firsts: dict[tuple[str, int, bool], tuple[Any, Array, Array]] = {}
         self._ranker_name = str(getattr(pipeline.ranker, "name", "ranker"))
         self._check()
         stages: tuple[Source | Filter, ...] = (*pipeline.sources, *pipeline.filters)
@@ -82,7 +83,15 @@ class BoundPipeline:
         for feature in self.pipeline.features:
             known = self.features.features
             if feature.name not in known or known[feature.name].declared() != feature.declared():
-                problems.append(f"the state has no such feature {feature.name!r}: give each definition its own name")
+                mine = f"{feature.name}@{version_of(feature)}"
+                has = (
+                    f"{feature.name}@{version_of(known[feature.name])}"
+                    if feature.name in known
+                    else "nothing by that name"
+                )
+                problems.append(
+                    f"the pipeline reads {mine}, but the state has {has}: give each definition its own name"
+                )
             if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
                 problems.append(f"{feature!r} of the pipeline must be of the subject or of the item alone")
         if problems:
@@ -100,13 +109,18 @@ class BoundPipeline:
 
     def first(self, feature: Feature, k: int, least: bool, at: int, notes: Notes | None = None) -> Proposal:
         """The k items of the greatest or least value; who they are is found anew when their order may have changed."""
-        keys, values = self.features.known(feature.name, at, notes)
         standing = self.features.standing(feature.name, at)
         kept = self._firsts.get((feature.name, k, least))
+        if kept is not None and kept[0] == standing and isinstance(feature, Age):
+            # Ages change with every instant, but not their order: read those that are wanted, not all.
+            table = self.features.now((feature.name,), {}, {self.task.item.name: kept[2]}, at, notes)
+            return Proposal(kept[2], table[feature.name])
+        keys, values = self.features.known(feature.name, at, notes)
         if kept is None or kept[0] != standing:
             top = top_rows(np.where(np.isnan(values), -np.inf, -values if least else values), k)
-            kept = self._firsts[feature.name, k, least] = standing, top[~np.isnan(values[top])]
-        return Proposal(keys[kept[1]], values[kept[1]])
+            top = top[~np.isnan(values[top])]
+            kept = self._firsts[feature.name, k, least] = standing, top, keys[top]
+        return Proposal(kept[2], values[kept[1]])
 
     def decide(self, request: DecisionRequest, *, rungs: Sequence[str] | None = None) -> Decision:
         """The decision over the present state. With `rungs`, a replay, exactly those are taken in any time."""

@@ -102,7 +102,7 @@ def _distinct(keys: Array) -> tuple[Array, Array]:
         number = np.empty(len(at), np.int64)
         number[order] = np.arange(len(at))
         return at[order], number[inverse]
-    # Small whole numbers need no sorting: a table keeps where each was written first, that is, written last from behind.
+    # Small whole numbers need no sorting: a table keeps where each was first, which is what is written last.
     table = np.empty(top + 1, np.int64)
     here = np.arange(len(keys))
     table[keys[::-1]] = here[::-1]

@@ -62,7 +62,7 @@ class Pipeline:
         stages: tuple[Source | Filter | Selector, ...] = (*self.sources, *self.filters, self.select, self.fallback)
         found: dict[str, Feature] = {}
         for feature in (feature for stage in stages for feature in stage.features):
-            if found.setdefault(feature.name, feature).spec() != feature.spec():
+            if found.setdefault(feature.name, feature).declared() != feature.declared():
                 raise DefinitionError([f"two different features of the pipeline are called {feature.name!r}"])
         return FeatureSet(*found.values())
 

@@ -4,7 +4,7 @@ A `Case` is a list of facts and of moments at which features are asked for, both
 `build` makes the tables. `EVERYTHING` is a feature set that has every kind of feature over the streams.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE, SECOND
 from sixfold.data.events import Events
+from sixfold.data.retraction import RETRACTION
 from sixfold.testing.everything import EVERYTHING, STREAMS, draw_features, user, watch
 
 __all__ = [
@@ -34,7 +35,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One event: which stream, how long after the one before it arrived, how late that was, and what it says."""
+    """One event: which stream, how long after the one before it arrived, how late that was, and what it says.
+
+    With `undoes` it says nothing of its own: it retracts the event that many places before it, or the first.
+    """
 
     stream: int
     gap: int
@@ -46,6 +50,7 @@ class Fact:
     flag: bool
     text: str | None
     again: bool = False
+    undoes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,8 @@ _WHOLES = (0, 1, 2, 5, -1, 2**31, -(2**31), 2**53 + 1, 2**62, 2**63 - 1, -(2**63
 _TEXTS = ("a", "b", "c", "", None)
 
 
-def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
-    """A random case; the same for the same state of the generator."""
+def draw(rng: np.random.Generator, n_facts: int, n_moments: int, *, retractions: float = 0.0) -> Case:
+    """A random case; the same for the same state of the generator. About that share of the facts are retractions."""
 
     def some(values: Sequence[Any], n: int) -> list[Any]:
         return [values[i] for i in rng.integers(0, len(values), n).tolist()]
@@ -100,6 +105,7 @@ def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
         some((False, True), n_facts),
         some(_TEXTS, n_facts),
         (rng.random(n_facts) < 0.05).tolist(),
+        ((rng.random(n_facts) < retractions) * rng.integers(1, 12, n_facts)).tolist() if retractions else [0] * n_facts,
         strict=True,
     )
     moments = zip(
@@ -115,7 +121,7 @@ def draw(rng: np.random.Generator, n_facts: int, n_moments: int) -> Case:
     return Case(tuple(Fact(*fact) for fact in facts), tuple(Moment(*moment) for moment in moments))
 
 
-def cases() -> Any:
+def cases(*, retractions: bool = False) -> Any:
     """A hypothesis strategy of cases; needs hypothesis to be installed."""
     from hypothesis import strategies as st
 
@@ -132,6 +138,7 @@ def cases() -> Any:
         flag=st.booleans(),
         text=st.sampled_from(_TEXTS),
         again=st.sampled_from((False, False, False, True)),
+        undoes=st.sampled_from((0, 0, 0, 1, 2, 3, 8)) if retractions else st.just(0),
     )
     moment = st.builds(
         Moment,
@@ -156,9 +163,12 @@ def build(case: Case) -> tuple[dict[str, Table], Table]:
             kept.append(fact)
     history = {}
     for i, stream in enumerate(STREAMS):
-        mine = [(offset, fact) for offset, fact in enumerate(kept) if fact.stream == i]
+        mine = [(offset, fact) for offset, fact in enumerate(kept) if fact.stream == i and not fact.undoes]
         if mine:
             history[stream.name] = _table(stream, mine, arrived)
+    if undoing := [(offset, fact) for offset, fact in enumerate(kept) if fact.undoes]:
+        target = column([max(offset - fact.undoes, 0) for offset, fact in undoing], int)
+        history[RETRACTION] = Table({**_clocks(undoing, arrived), "target": target})
     ends = [min(moment.seen, len(kept)) for moment in case.moments]
     moments = case.moments
     spine = {
@@ -186,22 +196,27 @@ def _table(stream: Events, mine: list[tuple[int, Fact]], arrived: list[int]) -> 
     columns |= {
         key.name: column([getattr(fact, key.name) for _, fact in mine], int) for key in stream.keys if key.key is int
     }
-    offsets = [offset for offset, _ in mine]
-    return Table(
-        {
-            "id": column([f"e{offset}" for offset in offsets], str),
-            "offset": column(offsets, int),
-            "at": column([arrived[offset] - fact.lag for offset, fact in mine], int),
-            "arrived": column([arrived[offset] for offset in offsets], int),
-            **columns,
-        }
-    )
+    return Table({**_clocks(mine, arrived), **columns})
 
 
-def between(history: Mapping[str, Table], start: int, stop: int) -> dict[str, Table]:
-    """The events with start <= offset < stop, as a log would read them."""
+def _clocks(mine: list[tuple[int, Fact]], arrived: list[int]) -> dict[str, Any]:
+    """The columns that every stream has."""
+    return {
+        "id": column([f"e{offset}" for offset, _ in mine], str),
+        "offset": column([offset for offset, _ in mine], int),
+        "at": column([arrived[offset] - fact.lag for offset, fact in mine], int),
+        "arrived": column([arrived[offset] for offset, _ in mine], int),
+    }
+
+
+def between(
+    history: Mapping[str, Table], start: int, stop: int, streams: Iterable[str] | None = None
+) -> dict[str, Table]:
+    """The events with start <= offset < stop, of all streams or some, as a log would read them."""
     out = {}
     for name, table in history.items():
+        if streams is not None and name not in streams:
+            continue
         low, high = np.searchsorted(table["offset"], [start, stop])
         if low < high:
             out[name] = table.take(slice(low, high))
@@ -214,8 +229,18 @@ def smaller(case: Case) -> Iterator[Case]:
         if len(case.moments) > 1:
             yield replace(case, moments=(case.moments[i],))
     for i in range(len(case.facts)):
-        yield replace(case, facts=case.facts[:i] + case.facts[i + 1 :])
+        after = (
+            replace(fact, undoes=fact.undoes - (fact.undoes > j + 1)) for j, fact in enumerate(case.facts[i + 1 :])
+        )
+        yield replace(case, facts=(*case.facts[:i], *after))  # what is retracted stays so
     for i, fact in enumerate(case.facts):
-        for plainer in (replace(fact, lag=0), replace(fact, gap=0), replace(fact, number=0.5, whole=1, text="a")):
+        for plainer in _plainer(fact):
             if plainer != fact:
                 yield replace(case, facts=(*case.facts[:i], plainer, *case.facts[i + 1 :]))
+
+
+def _plainer(fact: Fact) -> Iterator[Fact]:
+    yield replace(fact, lag=0)
+    yield replace(fact, gap=0)
+    yield replace(fact, number=0.5, whole=1, text="a")
+    yield replace(fact, undoes=0)

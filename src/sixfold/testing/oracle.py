@@ -1,6 +1,7 @@
 """The oracle: what a feature's value *is*, as a naive loop. Every fast path is compared with it, to the bit.
 
-The value at (t, o) is agg{ e : offset(e) < o and tile(at(e)) >= tile(t - W) }. Slow on purpose: use it on small data.
+The value at (t, o) is agg{ e : offset(e) < o <= offset of e's retraction, if any, and tile(at(e)) >= tile(t - W) }.
+Slow on purpose: use it on small data.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import numpy as np
 from sixfold._core.table import Array, Table
 from sixfold.data.events import Events, Field, field_values
 from sixfold.data.expr import Expr, evaluate
+from sixfold.data.retraction import RETRACTION
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Key, Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
@@ -33,6 +35,7 @@ class _World:
         self.history = history
         self.seen: dict[tuple[str, str], list[tuple[Any, Row]]] = {}
         self.computed: dict[str, list[Any]] = {}
+        self.retractions = history[RETRACTION].rows() if RETRACTION in history else []
 
     def value(self, feature: Feature, row: Row) -> Any:
         match feature:
@@ -56,8 +59,9 @@ class _World:
     def visible(
         self, stream: Events, by: tuple[Key, ...], row: Row, where: Expr | None, value: Expr | None
     ) -> list[Row]:
-        """The events of the row's key with a smaller offset that satisfy `where`, each with its `value`."""
+        """The events of the row's key that count at its offset and satisfy `where`, each with its `value`."""
         key = self.key(by, row)
+        retracted = [fact["target"] for fact in self.retractions if fact["offset"] < row["offset"]]
         spec = (stream.name, str([part if isinstance(part, Entity) else part.spec() for part in by]))
         if spec not in self.seen:
             events = self.history[stream.name].rows() if stream.name in self.history else []
@@ -67,7 +71,8 @@ class _World:
         return [
             {**event, "value": values[i]}
             for i, (its_key, event) in enumerate(self.seen[spec])
-            if key is not None and its_key == key and event["offset"] < row["offset"] and holds[i]
+            if key is not None and its_key == key and holds[i]
+            if event["offset"] < row["offset"] and event["offset"] not in retracted
         ]
 
     def values(self, stream: Events, expr: Expr | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def asked_online(
     The log is cut into random folds; after each, with probability `restarts`, state is saved and restored into a new
     store. Now and then a row is read from a fresh fold of its whole prefix instead.
     """
-    online = OnlineFeatures(features, make_store())
+    online = OnlineFeatures(features, make_store(), read=partial(between, history))
     rows: list[Table] = []
     order = np.argsort(spine["offset"], kind="stable")
     for row in (spine.row(i) for i in order.tolist()):
@@ -37,10 +38,10 @@ def asked_online(
             stop = min(row["offset"], online.offset + int(rng.integers(1, 12)))
             online.fold(between(history, online.offset, stop), stop)
             if rng.random() < restarts:
-                online = _restarted(online, make_store)
+                online = _restarted(online, make_store, history)
         reader = online
         if rng.random() < 0.1:
-            reader = OnlineFeatures(features, make_store())
+            reader = OnlineFeatures(features, make_store(), read=partial(between, history))
             reader.fold(between(history, 0, row["offset"]), row["offset"])
         request = {name: value for name, value in row.items() if name not in ("at", "offset", "video")}
         candidates = {"video": np.array([row["video"], 1, 0])}  # neighbours must not matter
@@ -48,9 +49,9 @@ def asked_online(
     return Table.concat(rows).take(np.argsort(order)) if rows else Table({})
 
 
-def _restarted(online: OnlineFeatures, make_store: Callable[[], Store]) -> OnlineFeatures:
+def _restarted(online: OnlineFeatures, make_store: Callable[[], Store], history: Mapping[str, Table]) -> OnlineFeatures:
     with tempfile.TemporaryDirectory() as folder:
         online.snapshot(Path(folder))
-        again = OnlineFeatures(online.features, make_store())
+        again = OnlineFeatures(online.features, make_store(), read=partial(between, history))
         again.restore(Path(folder))
     return again

@@ -55,8 +55,8 @@ class RelationalEngine:
         for a feature that has no relational form, and on the way for a chunk that cannot be used.
         """
         guard = Guard(features)
-        tables = self._tables(Layout(Plan(guard.features)), history, spine)
-        return (guard.past(features.names, table) for table in tables) if guard.rules else tables
+        layout = Layout(Plan(guard.features))
+        return (guard.past(features.names, table) for table in self._tables(layout, history, spine))
 
     def _tables(
         self, layout: Layout, history: Iterable[Mapping[str, Table]], spine: Iterable[Table]
