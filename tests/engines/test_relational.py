@@ -13,7 +13,7 @@ from sixfold.engines.relational import DuckDbEngine
 from sixfold.features import FeatureSet, as_of, count
 from sixfold.features.engine import Engine, NumpyEngine
 from sixfold.testing.compare import differences
-from sixfold.testing.histories import EVERYTHING, Case, between, build, draw, draw_features, user, watch
+from sixfold.testing.histories import EVERYTHING, STREAMS, Case, between, build, draw, draw_features
 from sixfold.testing.oracle import oracle
 
 ENGINE = DuckDbEngine(memory="500MB", threads=1)
@@ -77,7 +77,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_refused() -> None:
     history, spine = build(draw(np.random.default_rng(1), 20, 2))
-    features = FeatureSet(count(watch, by=user, over="1h"))
+    features = FeatureSet(count(STREAMS[1], by=STREAMS[1].keys[0], over="1h"))
     with pytest.raises(FeatureError, match=r"lacks the columns \['user'\]"):
         ENGINE.as_of(features, history, Table({"at": np.array([1]), "offset": np.array([0])}))
     with pytest.raises(FeatureError, match="not in order"):

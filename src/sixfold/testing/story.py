@@ -24,15 +24,17 @@ def told(case: Case, features: FeatureSet, marks: Mapping[int, str]) -> list[str
     `marks` says what was done once so many events were in. Times count from the start of the history.
     """
     used = {(field.events.name, field.name) for field in _fields_of(features)}
-    lines, now, n = [], START, 0
+    lines, now, n, clocks = [], START, 0, [START]
     for fact in case.facts:
         if fact.again:
             continue
         lines += [f"   -- {marks[n]} --"] if n in marks else []
         now, n = now + fact.gap, n + 1
+        clocks.append(now)
         lines.append(f"{n:2}. {_event(fact, STREAMS[fact.stream], now, used)}")
     lines += [f"   -- {marks[n]} --"] if n in marks else []
-    return lines + [f" ?  {_question(moment, features, now)}" for moment in case.moments]
+    asked = [(moment, clocks[min(moment.seen, n)]) for moment in case.moments]
+    return lines + [f" ?  {_question(moment, features, now)}" for moment, now in asked]
 
 
 def described(feature: Feature) -> str:

@@ -10,9 +10,11 @@ from sixfold._core.table import Array, Table
 from sixfold.engines.relational.encoding import Texts, kind_of
 from sixfold.engines.relational.layout import Keyed, Layout, Newest, value_column
 from sixfold.engines.relational.questions import QuestionWriter
-from sixfold.features.algebra import finalize
+from sixfold.features.algebra import at_instant, finalize, value_kind
 from sixfold.features.columns import age_of, as_number, pick_sequence, pick_single
 from sixfold.features.definitions import Age
+from sixfold.features.occurrences import Occurrences, empty_column, from_counts
+from sixfold.features.windows import Cut
 
 __all__ = ["Answers", "Scratch"]
 
@@ -39,11 +41,15 @@ class Scratch:
 
 
 class Answers:
-    """Merged lanes by (group, window, lane), and newest events by (group, column), each (n_rows, …) int64."""
+    """Merged lanes by (group, cut, lane), and newest events by (group, column), each (n_rows, …) int64.
+
+    `counts` are files by (group, cut) of how often which item occurs in which row.
+    """
 
     def __init__(self, layout: Layout, texts: Texts) -> None:
-        self.lanes: dict[tuple[str, int | None, str], Array] = {}
+        self.lanes: dict[tuple[str, Cut, str], Array] = {}
         self.newest: dict[tuple[str, str], Array] = {}
+        self.counts: dict[tuple[str, Cut], Path] = {}
         self._layout, self._texts = layout, texts
 
     def tables(self, questions: QuestionWriter) -> Iterator[Table]:
@@ -60,7 +66,8 @@ class Answers:
         for feature, slot in plan.requests:
             columns[slot] = requests[feature.name]
         for keyed in self._layout.keyed:
-            for slot, column in self._windows(keyed, rows):
+            found = self._cuts(keyed, rows, at) if keyed.item is None else self._items(keyed, rows, words)
+            for slot, column in found:
                 columns[slot] = column
             for newest in keyed.newest:
                 for slot, column in self._newest(newest, rows, at, words):
@@ -69,17 +76,31 @@ class Answers:
             columns[slot] = as_number(function(columns), n_rows)
         return Table({name: columns[slot] for name, slot in plan.outputs.items()}, n_rows=n_rows)
 
-    def _windows(self, keyed: Keyed, rows: slice) -> Iterable[tuple[int, Array]]:
+    def _cuts(self, keyed: Keyed, rows: slice, at: Array) -> Iterable[tuple[int, Array]]:
         for aggregated, lanes in keyed.aggregates:
             feature = aggregated.feature
-            merged = [np.array(self.lanes[keyed.name, feature.window, lane][rows]) for lane in lanes]
-            yield aggregated.slot, finalize(feature, merged)
+            merged = [np.array(self.lanes[keyed.name, cut, lane][rows]) for cut in feature.cuts for lane in lanes]
+            yield aggregated.slot, at_instant(feature, finalize(feature, merged), at)
+
+    def _items(self, keyed: Keyed, rows: slice, words: Array) -> Iterable[tuple[int, Array]]:
+        assert keyed.item is not None
+        kind = value_kind(keyed.item[1])
+        for aggregated, _ in keyed.aggregates:
+            [cut] = aggregated.feature.cuts
+            if (path := self.counts.get((keyed.name, cut))) is None:
+                yield aggregated.slot, empty_column(aggregated.feature, rows.stop - rows.start)
+                continue
+            owner, items, counts = _counted(path, rows)
+            used, place = np.unique(items, return_inverse=True)
+            occurs = Occurrences(rows.stop - rows.start, owner, place, counts)
+            yield aggregated.slot, from_counts(aggregated.feature, occurs, _decoded(used, kind, words))
 
     def _newest(self, newest: Newest, rows: slice, at: Array, words: Array) -> Iterable[tuple[int, Array]]:
         known = self.newest[newest.name, "known"][rows] == 1
         for feature, slot in newest.members:
             if isinstance(feature, Age):
-                yield slot, age_of(at, self.newest[newest.name, "newest_at"][rows, -1], known[:, -1])
+                ages = age_of(at, self.newest[newest.name, "newest_at"][rows, -feature.n :], known[:, -feature.n :])
+                yield slot, ages[:, -1] if feature.single else ages
                 continue
             values = np.array(self.newest[newest.name, value_column(feature.value)][rows])
             values = _decoded(values, kind_of(feature.value), words)
@@ -88,6 +109,16 @@ class Answers:
                 yield slot, pick_single(values.ravel(), where[:, -1])
             else:
                 yield slot, pick_sequence(values.ravel(), where[:, -feature.n :])
+
+
+def _counted(path: Path, rows: slice) -> tuple[Array, Array, Array]:
+    """The place of a row among these, an item and its count, in order of rows."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, filters=[("id", ">=", rows.start), ("id", "<", rows.stop)])
+    found = {name: table[name].to_numpy().astype(np.int64) for name in ("id", "item", "n")}
+    order = np.argsort(found["id"], kind="stable")
+    return found["id"][order] - rows.start, found["item"][order], found["n"][order]
 
 
 def _decoded(values: Array, kind: type, words: Array) -> Array:

@@ -67,8 +67,7 @@ class RelationalEngine:
             for part in history:
                 events.write(part)
             events.close()
-            maxima = {w for keyed in layout.keyed for w in keyed.windows(adds=False) if w is not None}
-            questions = QuestionWriter(events, maxima, folder)
+            questions = QuestionWriter(events, folder)
             for rows in spine:
                 questions.write(rows)
             questions.close()

@@ -9,11 +9,13 @@ import numpy as np
 from sixfold._core.table import Array
 from sixfold.engines.relational import plan
 from sixfold.engines.relational.answers import Answers, Scratch
+from sixfold.engines.relational.encoding import Sink
 from sixfold.engines.relational.events import EventWriter
-from sixfold.engines.relational.layout import Keyed, Newest, key_column, value_column
-from sixfold.engines.relational.questions import QuestionWriter
+from sixfold.engines.relational.layout import EVERYTHING, Keyed, Newest, key_column, value_column
+from sixfold.engines.relational.questions import QuestionWriter, step_of
 from sixfold.features.store import NEUTRAL
-from sixfold.features.windows import hop_of
+from sixfold.features.windows import Cut
+from sixfold.frame import Entity
 
 __all__ = ["Backend", "Evaluation"]
 
@@ -58,14 +60,21 @@ class Evaluation:
         self._scratch, self._folder, self._views = scratch, folder, 0
         self._spine: Any = None
         self._events: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
 
     def run(self) -> Answers:
         """Find everything."""
         if self.n_rows:
             self._load()
         for keyed in self.layout.keyed:
-            self._sums(keyed)
-            self._maxima(keyed)
+            if keyed.item is not None:
+                for cuts in keyed.passes():
+                    self._counts(keyed, keyed.item[0], cuts)
+                continue
+            for cuts in keyed.passes():
+                self._sums(keyed, cuts)
+            for cut in keyed.cuts(adds=False):
+                self._maxima(keyed, cut)
             for newest in keyed.newest:
                 self._newest(keyed, newest)
         return self.answers
@@ -79,6 +88,10 @@ class Evaluation:
             self._events[name] = self._crossed(events, "offset", "offset", crosses, written)
         crosses = sorted({cross for columns in self.layout.streams.values() for cross in columns.crosses})
         self._spine = self._crossed(base, "id", "stop", crosses, written)
+        if any(not keyed.by for keyed in self.layout.keyed):
+            everything = {EVERYTHING: plan.number(0)}
+            self._spine = self._spine.mutate(**everything)
+            self._events = {name: events.mutate(**everything) for name, events in self._events.items()}
 
     def _crossed(self, rows: Any, row: str, stop: str, crosses: Sequence[str], written: dict[str, Any]) -> Any:
         """The rows with the crossed fields of these streams as they were known at each row."""
@@ -94,83 +107,95 @@ class Evaluation:
             keys = [key_column(entity) for entity in columns.stream.keys]
             found = plan.newest_events(written[name], rows, keys, row=row, stop=stop, calm=name in self._writer.calm)
             found = plan.with_values(found, written[name], fields).drop("newest_at")
-            out = plan.keyed_by(out, self._saved(found), row)
+            out = plan.keyed_by(out, self._saved(found), row, "question")
         return self._saved(out)
 
-    def _sums(self, keyed: Keyed) -> None:
-        """Adding lanes, and maxima for all time: running values at each row less those where its windows begin."""
-        windows = [w for w in keyed.windows(adds=True) if w is not None]
-        always = keyed.lanes_of(None, adds=False)
-        adding = [name for name, lane in keyed.lanes.items() if lane.adds]
-        names = [*adding, *always]
+    def _sums(self, keyed: Keyed, cuts: tuple[Cut, ...]) -> None:
+        """Adding lanes, and maxima for all time: running values at each row less those where its cuts begin."""
+        windows = [cut for cut in cuts if cut.hop is not None]
+        adding, always = keyed.lanes_of(cuts, adds=True), keyed.lanes_of([Cut(None)], adds=False)
+        names = [*adding, *always] if Cut(None) in cuts else adding
         if not names:
             return
-        step = 1 + len(windows)
+        step = step_of(cuts)
         running = {n: self._scratch.full((self.n_rows, step), keyed.lanes[n].neutral) for n in names}
         if self._is_asked(keyed):
-            events, spine = self._events[keyed.stream.name], self._spine
+            events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
             lanes = {n: expr for name in adding for n, expr in self._split(name, events[name])}
-            asked = [(spine, spine["stop"], spine["id"] * step)]
-            for i, window in enumerate(windows):
-                start = f"from_{self.layout.windows[window]}"
-                inside = spine.filter(spine[start] > 0)
-                asked.append((inside, inside[start], inside["id"] * step + (i + 1)))
-            both = {n: (expr, True) for n, expr in lanes.items()} | {n: (events[n], False) for n in always}
-            for question, found in self._found(plan.running(events, asked, keyed.keys, both), self.n_rows * step):
+            both = {n: (expr, True) for n, expr in lanes.items()} | {
+                n: (events[n], False) for n in names if n in always
+            }
+            for question, found in self._found(plan.running(events, asks, keyed.keys, both), self.n_rows * step):
                 for name in names:
                     running[name].reshape(-1)[question] = self._joined(name, found)
-            self._repair(keyed, windows, lanes, running)
-        for name in names:
-            at_end = running[name][:, 0]
-            self.answers.lanes[keyed.name, None, name] = at_end
-            for i, window in enumerate(windows):
-                if name in adding:
-                    self.answers.lanes[keyed.name, window, name] = at_end - running[name][:, i + 1]
-
-    def _repair(self, keyed: Keyed, windows: Sequence[int], lanes: dict[str, Any], running: dict[str, Array]) -> None:
-        events, spine, step = self._events[keyed.stream.name], self._spine, 1 + len(windows)
-        for hop in dict.fromkeys(hop_of(window) for window in windows):
-            assert hop is not None
-            sink = self._writer.repairs[keyed.stream.name, hop]
-            if not sink.rows:
-                continue
-            late = self._relation(sink.path)
-            asking = [
-                (spine, spine[f"low_{self.layout.windows[window]}"], spine["id"] * step + (i + 1))
-                for i, window in enumerate(windows)
-                if hop_of(window) == hop
-            ]
-            for level in sorted(self._writer.levels[keyed.stream.name, hop]):
-                told = plan.repairs(events, late, asking, keyed.keys, level=level, lanes=lanes)
+            if windows and (off_time := self._off_time(keyed)):
+                told = plan.repairs(events, off_time, asks, keyed.keys, lanes)
                 for question, found in self._found(told, self.n_rows * step):
-                    for name, lane in keyed.lanes.items():
-                        if lane.adds:
-                            running[name].reshape(-1)[question] -= self._joined(name, found)
+                    for name in adding:
+                        running[name].reshape(-1)[question] -= self._joined(name, found)
+        for name, merged in running.items():
+            self.answers.lanes[keyed.name, Cut(None), name] = merged[:, 0]
+            for i, cut in enumerate(windows):
+                if name in adding:
+                    self.answers.lanes[keyed.name, cut, name] = merged[:, 0] - merged[:, i + 1]
 
-    def _maxima(self, keyed: Keyed) -> None:
-        """Other lanes over windows: ranges of offsets for the events on time, a plain join for the others."""
-        for window in keyed.windows(adds=False):
-            if window is None:
-                continue
-            hop, lanes = hop_of(window), keyed.lanes_of(window, adds=False)
-            assert hop is not None
-            merged = {name: self._scratch.full((self.n_rows,), NEUTRAL) for name in lanes}
-            for name in lanes:
-                self.answers.lanes[keyed.name, window, name] = merged[name]
-            if not self._is_asked(keyed):
-                continue
-            events, spine, called = self._events[keyed.stream.name], self._spine, self.layout.windows[window]
-            told = []
-            if levels := sorted(self._questions.levels[window]):
-                on_time = {name: plan.unless(events[f"late_{hop}"], events[name]) for name in lanes}
-                told.append(plan.range_maxima(events, spine, called, keyed.keys, levels=levels, lanes=on_time))
-            if (sink := self._writer.late[keyed.stream.name, hop]).rows:
-                late = self._relation(sink.path)
-                told.append(plan.late_maxima(events, late, spine, f"low_{called}", keyed.keys, lanes=lanes))
-            for relation in told:
-                for question, found in self._found(relation, self.n_rows):
-                    for name in lanes:
-                        np.maximum.at(merged[name], question, found[name])
+    def _asks(self, keyed: Keyed, cuts: tuple[Cut, ...]) -> Any:
+        """The questions of a pass with their keys, of which some may be attributes that were found for the spine."""
+        asks = self._relation(self._questions.asks[cuts].path)
+        if crossed := [key_column(part) for part in keyed.by if not isinstance(part, Entity)]:
+            asks = plan.keyed_by(asks, self._spine.select(*crossed, owner="id"), "id", "owner")
+        return asks if keyed.by else asks.mutate(**{EVERYTHING: plan.number(0)})
+
+    def _off_time(self, keyed: Keyed) -> tuple[Any, Any] | None:
+        """The repairs of a stream, with the hops and levels of their blocks; None if all its events are on time."""
+        stream = keyed.stream.name
+        if not (sink := self._writer.repairs[stream]).rows:
+            return None
+        if stream not in self._made:
+            hops, levels = np.array(sorted(self._writer.levels[stream])).T
+            self._made[stream] = self._table(f"levels_{stream}", {"hop": hops, "level": levels})
+        return self._relation(sink.path), self._made[stream]
+
+    def _counts(self, keyed: Keyed, item: str, cuts: tuple[Cut, ...]) -> None:
+        """How often each item occurs."""
+        if not self._is_asked(keyed):
+            return
+        [lane] = keyed.lanes
+        events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
+        off_time = None if cuts == (Cut(None),) else self._off_time(keyed)
+        n = events[lane].cast("float64")
+        told = plan.occurrences(events, off_time, asks, keyed.keys, item=item, lane=n)
+        path = self._folder / f"counts_{self._views}"
+        self._backend.save(self._sql(told), path)
+        self.answers.counts[keyed.name, cuts[0]] = path
+
+    def _table(self, name: str, columns: dict[str, Array]) -> Any:
+        sink = Sink(self._folder / f"{name}.parquet")
+        sink.write(columns)
+        sink.close()
+        return self._relation(sink.path)
+
+    def _maxima(self, keyed: Keyed, cut: Cut) -> None:
+        """Other lanes over a window: ranges of offsets for the events on time, a plain join for the others."""
+        lanes, called = keyed.lanes_of([cut], adds=False), self.layout.maxima[cut]
+        assert cut.hop is not None
+        merged = {name: self._scratch.full((self.n_rows,), NEUTRAL) for name in lanes}
+        for name in lanes:
+            self.answers.lanes[keyed.name, cut, name] = merged[name]
+        if not self._is_asked(keyed):
+            return
+        events, spine, told = self._events[keyed.stream.name], self._spine, []
+        if used := sorted(self._questions.levels[cut]):
+            levels = self._table(f"levels_{self._views}", {"level": np.array(used)})
+            on_time = {name: plan.unless(events[f"late_{cut.hop}"], events[name]) for name in lanes}
+            told.append(plan.range_maxima(events, levels, spine, called, keyed.keys, lanes=on_time))
+        if (sink := self._writer.late[keyed.stream.name, cut.hop]).rows:
+            late = self._relation(sink.path)
+            told.append(plan.late_maxima(events, late, spine, f"low_{called}", keyed.keys, lanes=lanes))
+        for relation in told:
+            for question, found in self._found(relation, self.n_rows):
+                for name in lanes:
+                    np.maximum.at(merged[name], question, found[name])
 
     def _newest(self, keyed: Keyed, newest: Newest) -> None:
         values = [value_column(value) for value in newest.values]
@@ -182,7 +207,10 @@ class Evaluation:
         events = self._events[keyed.stream.name]
         held = events if newest.where is None else events.filter(events[newest.where] == 1)
         calm = keyed.stream.name in self._writer.calm
-        if newest.n == 1:
+        if newest.oldest:
+            told = plan.oldest_events(held, self._spine, keyed.keys)
+            told = plan.with_values(told, events, values).mutate(place=0)
+        elif newest.n == 1:
             told = plan.newest_events(held, self._spine, keyed.keys, row="id", stop="stop", calm=calm)
             told = plan.with_values(told, events, values).mutate(place=0)
         else:

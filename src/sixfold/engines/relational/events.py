@@ -15,7 +15,7 @@ from sixfold._core.table import Array, Table
 from sixfold.data.events import field_values
 from sixfold.engines.relational.encoding import Masked, Sink, Texts, kind_of
 from sixfold.engines.relational.layout import Layout, StreamColumns
-from sixfold.features.algebra import prepare
+from sixfold.features.algebra import prepare, value_kind
 from sixfold.features.windows import tile_of
 
 __all__ = ["Clock", "EventWriter", "dyadic"]
@@ -44,9 +44,9 @@ class Clock:
         self._now, self.end = int(clock[-1]), int(offsets[-1]) + 1
         return clock
 
-    def first_offset(self, lowest: Array, hop: int) -> Array:
+    def first_offset(self, lowest: Array, hop: int | None) -> Array:
         """The first offset at which the clock's tile is at least `lowest`; the end if it never is."""
-        if not self._began[hop]:
+        if hop is None or not self._began[hop]:
             return np.zeros(len(lowest), np.int64)
         tiles, offsets = (np.concatenate(parts) for parts in zip(*self._began[hop], strict=True))
         return np.append(offsets, self.end)[np.searchsorted(tiles, lowest)]
@@ -55,8 +55,8 @@ class Clock:
 class EventWriter:
     """Writes the events of a history, chunk after chunk; `sinks` has a file for each stream.
 
-    `late` and `repairs` have files by (stream, hop) where there are events off time; `levels` the sizes of blocks in
-    `repairs`; `totals` bounds every sum over a lane; `calm` are the streams whose `at` never falls.
+    `late` has files by (stream, hop) where there are events off time, `repairs` by stream; `levels` are the (hop, size)
+    of the blocks in them; `totals` bounds every sum over a lane; `calm` are the streams whose `at` never falls.
     """
 
     def __init__(self, layout: Layout, folder: Path, texts: Texts) -> None:
@@ -65,8 +65,8 @@ class EventWriter:
         self.sinks = {name: Sink(folder / f"events_{name}.parquet") for name in layout.streams}
         places = [(name, hop) for name, columns in layout.streams.items() for hop in sorted(columns.hops)]
         self.late = {(name, hop): Sink(folder / f"late_{name}_{hop}.parquet") for name, hop in places}
-        self.repairs = {(name, hop): Sink(folder / f"repairs_{name}_{hop}.parquet") for name, hop in places}
-        self.levels: dict[tuple[str, int], set[int]] = {place: set() for place in places}
+        self.repairs = {name: Sink(folder / f"repairs_{name}.parquet") for name in layout.streams}
+        self.levels: dict[str, set[tuple[int, int]]] = {name: set() for name in layout.streams}
         self.totals: dict[str, float] = {}
         self.calm = set(layout.streams)
         self._newest: dict[str, int] = {}
@@ -104,11 +104,13 @@ class EventWriter:
             out[column] = self.texts.keys(table[key.name], kind_of(key), grow=True)
         for column, value in columns.values.items():
             out[column] = self.texts.values(table[value.name], kind_of(value))
+        for column, item in columns.items.items():
+            out[column] = self.texts.keys(field_values(item, table), value_kind(item), grow=True)
         for column, flag in columns.wheres.items():
             out[column] = field_values(flag, table).astype(np.bool_).astype(np.int64)
         for column, (where, lane) in columns.lanes.items():
             lane_values = None if lane.value is None else field_values(lane.value, table)
-            values = prepare(lane, lane_values, len(table))
+            values = prepare(lane, lane_values, len(table), at)
             if where is not None:
                 if where not in kept:
                     kept[where] = field_values(where, table).astype(np.bool_)
@@ -129,9 +131,9 @@ class EventWriter:
             offset, tile, now = table["offset"][rows], tile[rows], now[rows]
             self.late[name, hop].write({"offset": offset, "tile": tile})
             which, level, block = dyadic(np.minimum(tile, now) + 1, np.maximum(tile, now) + 1)
-            self.levels[name, hop].update(np.unique(level).tolist())
-            sign = np.where(tile > now, 1, -1)[which]
-            self.repairs[name, hop].write({"offset": offset[which], "level": level, "block": block, "sign": sign})
+            self.levels[name].update((hop, size) for size in np.unique(level).tolist())
+            repairs = {"offset": offset[which], "hop": np.full(len(which), hop), "level": level, "block": block}
+            self.repairs[name].write(repairs | {"sign": np.where(tile > now, 1, -1)[which]})
         return np.asarray(is_late)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ give what every row sees, and the difference of two of them what a window holds.
 odd positions 2 * offset + 1, rows that ask even ones, so that a row sees the events below its own offset.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sixfold.features.store import NEUTRAL
@@ -17,6 +17,9 @@ __all__ = [
     "newest_events",
     "newest_rows",
     "null",
+    "number",
+    "occurrences",
+    "oldest_events",
     "range_maxima",
     "repairs",
     "running",
@@ -33,6 +36,13 @@ def null() -> Any:
     import ibis
 
     return ibis.null("int64")
+
+
+def number(value: int) -> Any:
+    """A number for all rows."""
+    import ibis
+
+    return ibis.literal(value, "int64")
 
 
 def unless(flag: Any, value: Any) -> Any:
@@ -58,67 +68,96 @@ def _union(parts: Sequence[Relation]) -> Relation:
     return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
 
 
-def keyed_by(relation: Relation, found: Relation, row: str) -> Relation:
+def keyed_by(relation: Relation, found: Relation, row: str, owner: str) -> Relation:
     """The relation with the key columns that were found for some of its rows; null for the others."""
-    return relation.left_join(found, relation[row] == found["question"]).drop("question")
+    return relation.left_join(found, relation[row] == found[owner]).drop(owner)
 
 
 def running(
     events: Relation,
-    questions: Sequence[tuple[Relation, Any, Any]],
+    asks: Relation,
     keys: Sequence[str],
-    lanes: dict[str, tuple[Any, bool]],
+    lanes: Mapping[str, tuple[Any, bool]],
+    *,
+    carry: Sequence[str] = (),
 ) -> Relation:
-    """The lanes merged over all events below an offset, for each question (relation, its offset, its number).
+    """The lanes merged over all events of the key below the `place` of each question.
 
-    `lanes` are name -> (expression over events, whether it adds). Gives `question` and the lanes.
+    `lanes` are name -> (expression over events, whether it adds). Gives `question`, the lanes, and the keys to carry.
     """
     import ibis
 
     nothing = {name: ibis.literal(0 if adds else NEUTRAL, lane.type()) for name, (lane, adds) in lanes.items()}
-    parts = [
-        _known(events, keys).select(
-            *keys, position=events["offset"] * 2 + 1, question=null(), **{n: v for n, (v, _) in lanes.items()}
-        )
-    ]
-    for relation, offset, number in questions:
-        parts.append(_known(relation, keys).select(*keys, position=offset * 2, question=number, **nothing))
-    union = _union(parts)
+    merged = {name: lane for name, (lane, _) in lanes.items()}
+    theirs, mine = _known(events, keys), _known(asks.filter(asks["place"] > 0), keys)
+    union = _union(
+        [
+            theirs.select(*keys, position=theirs["offset"] * 2 + 1, question=null(), **merged),
+            mine.select(*keys, "question", position=mine["place"] * 2, **nothing),
+        ]
+    )
     so_far = _so_far(keys, "position")
-    merged = {
-        name: (union[name].sum() if adds else union[name].max()).over(so_far) for name, (_, adds) in lanes.items()
-    }
-    told = union.select("question", **merged)
+    sums = {n: (union[n].sum() if adds else union[n].max()).over(so_far) for n, (_, adds) in lanes.items()}
+    told = union.select("question", *carry, **sums)
     return told.filter(told["question"].notnull())
 
 
 def repairs(
     events: Relation,
-    late: Relation,
-    asking: Sequence[tuple[Relation, Any, Any]],
+    off_time: tuple[Relation, Relation],
+    asks: Relation,
+    keys: Sequence[str],
+    lanes: Mapping[str, Any],
+    *,
+    carry: Sequence[str] = (),
+) -> Relation:
+    """What events off time add to a question or take from it: those in whose blocks of tiles the lowest tile lies.
+
+    `off_time` are the blocks, and the hop and level of all of them. Gives `question`, the lanes, and the keys to carry.
+    """
+    late, levels = off_time
+    theirs = _known(events, keys).select(*keys, "offset", **lanes)
+    off = late.join(theirs, late["offset"] == theirs["offset"])
+    signed = {name: off[name] * off["sign"] for name in lanes}
+    off = off.select(*keys, "hop", "level", "block", event="offset", **signed)
+    mine = _known(asks, keys).join(levels, "hop")
+    mine = mine.select(*keys, "hop", "level", "stop", "question", "low")
+    mine = mine.mutate(block=_shifted(mine["low"], mine["level"]))
+    both = mine.join(off, [*keys, "hop", "level", "block"])
+    both = both.filter(both["event"] < both["stop"])
+    return both.group_by(["question", *carry]).aggregate(**{name: both[name].sum() for name in lanes})
+
+
+def occurrences(
+    events: Relation,
+    off_time: tuple[Relation, Relation] | None,
+    asks: Relation,
     keys: Sequence[str],
     *,
-    level: int,
-    lanes: dict[str, Any],
+    item: str,
+    lane: Any,
 ) -> Relation:
-    """What events off time add to windows, or take from them: those in the blocks of 2**level tiles of the row's tail.
+    """How often each item occurs under the key of each row: `id`, `item` and `n` > 0.
 
-    `asking` are (relation with `stop`, lowest tile, number). Gives `question` and the lanes.
+    The questions of a row are 2 * id about its end and 2 * id + 1 about where its cut begins.
     """
-    at_level = late.filter(late["level"] == level)
-    events = _known(events, keys)
-    lanes_of = events.select(*keys, "offset", **lanes)
-    off = at_level.join(lanes_of, at_level["offset"] == lanes_of["offset"])
-    off = off.select(*keys, "block", event="offset", **{name: off[name] * off["sign"] for name in lanes})
-    rows = _union(
-        [
-            _known(relation, keys).select(*keys, "stop", block=(low >> level) if level else low, question=number)
-            for relation, low, number in asking
-        ]
-    )
-    both = rows.join(off, [*keys, "block"])
-    both = both.filter(both["event"] < both["stop"])
-    return both.group_by("question").aggregate(**{name: both[name].sum() for name in lanes})
+    theirs = _known(events, [*keys, item])
+    pairs = theirs.group_by([*keys, item]).aggregate(first=theirs["offset"].min())
+    asked = _known(asks, keys).join(pairs, list(keys))
+    asked = asked.filter(asked["first"] < asked["stop"]).drop("first")
+    told = running(events, asked, [*keys, item], {"n": (lane, True)}, carry=[item])
+    sign = 1 - (told["question"] & 1) * 2
+    parts = [told.select(item, id=told["question"] >> 1, n=told["n"] * sign)]
+    if off_time is not None:
+        more = repairs(events, off_time, asked, [*keys, item], {"n": lane}, carry=[item])
+        parts.append(more.select(item, id=more["question"] >> 1, n="n"))
+    union = _union(parts)
+    counts = union.group_by(["id", item]).aggregate(n=union["n"].sum())
+    return counts.filter(counts["n"] > 0).select("id", item=item, n="n").order_by("id")
+
+
+def _shifted(value: Any, bits: Any) -> Any:
+    return value >> bits.cast("int32")
 
 
 def late_maxima(
@@ -134,7 +173,7 @@ def late_maxima(
 
 
 def range_maxima(
-    events: Relation, spine: Relation, window: str, keys: Sequence[str], *, levels: Sequence[int], lanes: dict[str, Any]
+    events: Relation, levels: Relation, spine: Relation, cut: str, keys: Sequence[str], *, lanes: Mapping[str, Any]
 ) -> Relation:
     """The greatest over a range of offsets: the end of one block and the start of the next (a disjoint sparse table).
 
@@ -143,30 +182,37 @@ def range_maxima(
     """
     import ibis
 
-    events = _known(events, keys)
-    parts = []
-    for level in levels:
-        block = events["offset"] >> level
-        position = events["offset"] * 2 + 1
-        parts.append(
-            events.select(
-                *keys,
-                level=ibis.literal(level, "int64"),
-                block=block,
-                position=ibis.ifelse(block & 1 == 1, position, -position),
-                question=null(),
-                **lanes,
-            )
-        )
-    nothing = dict.fromkeys(lanes, ibis.literal(NEUTRAL, "int64"))
-    inside = _known(spine.filter(spine[f"level_{window}"] >= 0), keys)
-    second, level = inside[f"next_{window}"], inside[f"level_{window}"]
-    for block, position in ((second, inside["stop"] * 2), (second - 1, inside[f"from_{window}"] * -2)):
+    theirs = _known(events, keys).select(*keys, "offset", **lanes).cross_join(levels)
+    theirs = theirs.mutate(block=_shifted(theirs["offset"], theirs["level"]), position=theirs["offset"] * 2 + 1)
+    position = ibis.ifelse(theirs["block"] & 1 == 1, theirs["position"], -theirs["position"])
+    parts = [
+        theirs.select(*keys, "level", "block", position=position, question=null(), **{n: theirs[n] for n in lanes})
+    ]
+    nothing = dict.fromkeys(lanes, number(NEUTRAL))
+    inside = _known(spine.filter(spine[f"level_{cut}"] >= 0), keys)
+    second, level = inside[f"next_{cut}"], inside[f"level_{cut}"]
+    for block, position in ((second, inside["stop"] * 2), (second - 1, inside[f"from_{cut}"] * -2)):
         parts.append(inside.select(*keys, level=level, block=block, position=position, question="id", **nothing))
     union = _union(parts)
     so_far = _so_far([*keys, "level", "block"], "position")
     told = union.select("question", **{name: union[name].max().over(so_far) for name in lanes})
     return told.filter(told["question"].notnull())
+
+
+def oldest_events(events: Relation, rows: Relation, keys: Sequence[str]) -> Relation:
+    """The oldest event by (at, offset) below each row's offset, as `newest_events` gives the newest.
+
+    Rows that see no event are left out.
+    """
+    import ibis
+
+    union, so_far = _moments(events, rows, keys, row="id", stop="stop")
+    before = ibis.window(rows=(None, -1), group_by=list(keys), order_by="position")
+    union = union.mutate(oldest=union["at"].min().over(before), newest_at=union["at"].min().over(so_far))
+    leads = (union["oldest"].isnull() & union["event"].notnull()) | (union["at"] < union["oldest"])
+    union = union.mutate(leads=ibis.ifelse(leads, union["event"], null()))
+    told = union.select("question", "newest_at", newest=union["leads"].max().over(so_far))
+    return told.filter([told["question"].notnull(), told["newest"].notnull()])
 
 
 def newest_events(

@@ -1,5 +1,6 @@
 """The pass over the spine: where each row's windows begin and end, as int64 columns in Parquet."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,27 @@ from sixfold.engines.relational.encoding import Masked, Sink
 from sixfold.engines.relational.events import ORIGIN, EventWriter
 from sixfold.engines.relational.layout import key_column
 from sixfold.features.columns import request_column
-from sixfold.features.windows import hop_of, lowest_tile
+from sixfold.features.windows import Cut
 
-__all__ = ["QuestionWriter"]
+__all__ = ["QuestionWriter", "step_of"]
 
 
 class QuestionWriter:
     """Writes the rows of a spine, chunk after chunk, and keeps `at` and the request fields for the end.
 
-    A row has an `id` from 0, the end of what it sees (`stop`), its keys, and for each window `w` the offset `from_w`
-    at which the window begins on the clock, and its lowest tile `low_w`. For maxima a range of offsets is the end of
-    one block and the start of the next of 2**level_w offsets, of which `next_w` is the second; `levels` are those used.
+    A row has an `id` from 0, the end of what it sees (`stop`) and its keys. For maxima over a cut `c` it has the lowest
+    tile `low_c`, the offset `from_c` at which the cut begins on the clock, and the range from there to `stop` as the
+    end of one block and the start of the next of 2**level_c offsets, of which `next_c` is the second.
+
+    `asks` has a file for each pass: the `question` id * `step_of(cuts)` is about `stop`, those after it about where
+    each cut begins, `place`; with the cut's `hop` and lowest tile `low`.
     """
 
-    def __init__(self, events: EventWriter, maxima: set[int], folder: Path) -> None:
+    def __init__(self, events: EventWriter, folder: Path) -> None:
         self.sink = Sink(folder / "spine.parquet")
         self.sizes: list[int] = []
-        self.levels: dict[int, set[int]] = {window: set() for window in maxima}
+        self.levels: dict[Cut, set[int]] = {cut: set() for cut in events.layout.maxima}
+        self.asks = {cuts: Sink(folder / f"asks_{i}.parquet") for i, cuts in enumerate(events.layout.asks)}
         self._events, self._folder = events, folder
 
     def write(self, spine: Table) -> None:
@@ -42,21 +47,32 @@ class QuestionWriter:
         out: dict[str, Array | Masked] = {"id": np.arange(start, start + len(spine)), "stop": stop}
         for entity in entities:
             out[key_column(entity)] = self._events.texts.keys(spine[entity.name], entity.key, grow=False)
-        for window, name in layout.windows.items():
-            hop = hop_of(window)
-            assert hop is not None
-            low = lowest_tile(spine["at"], window)
-            begin = np.minimum(self._events.clock.first_offset(low, hop), stop)
-            out[f"low_{name}"] = low + ORIGIN
-            out[f"from_{name}"] = begin
-            if window in self.levels:
-                level = _highest_bit(begin ^ stop)
-                self.levels[window].update(np.unique(level[begin < stop]).tolist())
-                out[f"level_{name}"] = np.where(begin < stop, level, -1)
-                out[f"next_{name}"] = stop >> np.maximum(level, 0)
+        for cut, name in layout.maxima.items():
+            low, begin = self._begin(cut, spine["at"], stop)
+            level = _highest_bit(begin ^ stop)
+            self.levels[cut].update(np.unique(level[begin < stop]).tolist())
+            out |= {f"low_{name}": low, f"from_{name}": begin, f"next_{name}": stop >> np.maximum(level, 0)}
+            out[f"level_{name}"] = np.where(begin < stop, level, -1)
         if len(spine):
             self.sink.write(out)
+            for cuts, entities_asked in layout.asks.items():
+                keys = {name: out[name] for name in entities_asked}
+                self._ask(cuts, np.arange(start, start + len(spine)), spine["at"], stop, keys)
         self.sizes.append(len(spine))
+
+    def _begin(self, cut: Cut, at: Array, stop: Array) -> tuple[Array, Array]:
+        low = cut.lowest(at)
+        return low + ORIGIN, np.minimum(self._events.clock.first_offset(low, cut.hop), stop)
+
+    def _ask(self, cuts: tuple[Cut, ...], rows: Array, at: Array, stop: Array, keys: dict[str, Array | Masked]) -> None:
+        windows = [cut for cut in cuts if cut.hop is not None]
+        question, common = rows * step_of(cuts), {"id": rows, "stop": stop, **keys}
+        nothing = np.zeros(len(rows), np.int64)
+        self.asks[cuts].write(common | {"question": question, "place": stop, "hop": nothing, "low": nothing})
+        for i, cut in enumerate(windows, 1):
+            low, begin = self._begin(cut, at, stop)
+            hop = np.full(len(rows), cut.hop)
+            self.asks[cuts].write(common | {"question": question + i, "place": begin, "hop": hop, "low": low})
 
     def _keep(self, spine: Table) -> None:
         columns = {
@@ -73,8 +89,14 @@ class QuestionWriter:
         return columns.pop("at"), {name.removeprefix("request "): values for name, values in columns.items()}
 
     def close(self) -> None:
-        """Finish the file."""
-        self.sink.close()
+        """Finish the files."""
+        for sink in (self.sink, *self.asks.values()):
+            sink.close()
+
+
+def step_of(cuts: Sequence[Cut]) -> int:
+    """How many questions a pass has for each row; never 1, so that its last bit tells the first of two."""
+    return max(1 + sum(cut.hop is not None for cut in cuts), 2)
 
 
 def _highest_bit(values: Array) -> Array:
