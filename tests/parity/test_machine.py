@@ -105,5 +105,5 @@ def test_the_machine_finds_what_is_wrong(tmp_path: Path, log: OpenLog, store: Op
         folder.mkdir()
         return Place(folder, log, store)
 
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, LookupError)):  # half of a fold may not even be read
         run(place, 60, 30, (Phase.generate,))

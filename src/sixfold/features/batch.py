@@ -42,8 +42,8 @@ def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> T
 
     The spine has a column per entity that is needed, `at`, `offset`, and request columns; request columns that are
     not there are missing. A stream that is not in `history` has no events; with the stream `retraction` in it, an
-    event counts only for rows whose offset its retraction does not precede. Raises FeatureError if the spine lacks a
-    column.
+    event counts only for rows whose offset its retraction does not precede. Rows that we did not log ourselves get
+    their offsets from `offsets_as_known`. Raises FeatureError if the spine lacks a column.
     """
     return guarded(features, lambda wanted: _as_of(wanted, history, spine))
 
@@ -52,7 +52,10 @@ def _as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> 
     plan = Plan(features)
     needed = ["at", "offset", *(entity.name for entity in features.entities)]
     if lacking := [name for name in needed if name not in spine]:
-        raise FeatureError(f"the spine lacks the columns {lacking}", hint="give each needed entity, `at` and `offset`")
+        raise FeatureError(
+            f"the spine lacks the columns {lacking}",
+            hint="give each needed entity, `at` and `offset` (offsets_as_known, for a backfill)",
+        )
     columns: list[Any] = [None] * plan.n_slots
     for feature, slot in plan.requests:
         columns[slot] = request_column(feature, spine.get(feature.name), len(spine))

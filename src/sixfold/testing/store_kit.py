@@ -97,15 +97,12 @@ def _report(law: Law, make_store: MakeStore, features: FeatureSet, case: Case) -
 
     found = [(part, least(part)) for part in _alone(law, make_store, features, case)]
     part, case = min(found or [(features, least(features))], key=lambda item: len(item[1].facts))
+    law = _plainest(law, make_store, part, case)
     worst = _try(law, make_store, part, case)[0]
     if 0 <= worst.row < len(case.moments):
         case = replace(case, moments=(case.moments[worst.row],))
-    lines = [
-        f"the store breaks the law {law.name!r}",
-        "",
-        *told(case, part, law.marks(sum(not fact.again for fact in case.facts))),
-        "",
-    ]
+    marks = law.marks(sum(not fact.again for fact in case.facts))
+    lines = [f"the store breaks the law {law.name!r}", *told(case, part, marks)]
     if len(part) == 1 or worst.column in part:
         feature = part[worst.column] if worst.column in part else next(iter(part))
         lines.append(f"feature   {feature.name}: {described(feature)}")
