@@ -63,6 +63,15 @@ class ForgetsTooEarly(MemoryStore):
         super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from + 13, replace=replace)
 
 
+class ReplacesNothing(MemoryStore):
+    """Adds where it should replace, as taking an event back asks it to."""
+
+    def fold(
+        self, group: str, rows: Array, *, order: Array, lanes: Array, keep_from: int, replace: bool = False
+    ) -> None:
+        super().fold(group, rows, order=order, lanes=lanes, keep_from=keep_from)
+
+
 class CommitsHalves(SqliteStore):
     """Makes each piece of a fold durable by itself."""
 
@@ -93,6 +102,7 @@ class LosesSealed(MemoryLog):
     ("log", "store"),
     [
         (LOGS["memory"], lambda folder, name, url: ForgetsTooEarly()),
+        (LOGS["memory"], lambda folder, name, url: ReplacesNothing()),
         (LOGS["memory"], lambda folder, name, url: CommitsHalves(folder / name)),
         (lambda folder: LosesSealed(), STORES["memory"]),
     ],
