@@ -63,11 +63,15 @@ class Place:
         if hasattr(thing, "close"):
             thing.close()
 
-    def close(self) -> None:
-        """Let go of everything and remove the folder."""
+    def leave(self) -> None:
+        """Let go of everything, and leave the folder as it is."""
         for thing in tuple(self._opened):
             with suppress(OSError):
                 self.lose(thing)
+
+    def close(self) -> None:
+        """Let go of everything and remove the folder."""
+        self.leave()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
