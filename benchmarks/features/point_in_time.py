@@ -26,7 +26,7 @@ def in_numpy(size: str, folder: Path) -> Figures:
     for _ in range(3):
         out = Table({})  # else two results are held at once
         gc.collect()
-        out = times.take(lambda: as_of(WINDOWS, past, rows))
+        out = times.take(lambda: as_of(WINDOWS, past, rows, threads=2))
     peak = peak_mib()
     np.savez(folder / "as_of.npz", allow_pickle=False, **_sample(out))
     wall, cpu = times.median
@@ -46,7 +46,7 @@ def growth(size: str, n_events: int) -> Figures:
     rows = spine(past, n_events // 5)
     times = Times()
     for _ in range(3 if n_events <= 5_000_000 else 1):
-        times.take(lambda: as_of(WINDOWS, past, rows))
+        times.take(lambda: as_of(WINDOWS, past, rows, threads=2))
     wall, cpu = times.median
     return {"events": n_events, "seconds": wall, "cpu_s": cpu, "peak_mib": peak_mib()}
 
@@ -59,7 +59,7 @@ def duckdb(size: str, folder: Path) -> Figures:
     past = history(asked.events, asked, with_share=False)
     rows = spine(past, asked.rows)
     engine, times = DuckDbEngine(memory="2GB", threads=2, folder=folder), Times()
-    out = times.take(lambda: engine.as_of(WINDOWS, past, rows))
+    out = times.take(lambda: engine.as_of(WINDOWS, past, rows, threads=2))
     wall, cpu = times.median
     differing = _differing(_sample(out), folder)
     speed = {"rows_per_s": asked.rows / wall, "rows_per_cpu_s": asked.rows / cpu}

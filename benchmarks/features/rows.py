@@ -22,7 +22,7 @@ _FEAST_JOINS = (
     ("duckdb", "moments-skewed", 30_000),
 )
 """Store, what is precomputed, rows. Feast pairs all rows of a key before it picks one: with the popularity of the other
-figures it can be given few rows only (100,000 took 18 GB and a minute and a half), so the bar is held against even popularity."""
+figures it can be given few rows only (100,000 took 18 GB and 100 s), so the bar is held against even popularity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def point_in_time_rows(context: Context) -> list[Row]:
     size = SIZES[context.size]
     folder = context.home("as_of")
     ours = run("as_of_numpy", context.size, str(folder))
-    how = f"{size.events:,} events, {size.rows:,} rows, 24 features, median of 3"
+    how = f"{size.events:,} events, {size.rows:,} rows, 24 features, two threads, median of 3"
     rows = [
         Row("point-in-time, numpy", "rows/s", ours["rows_per_s"], 200_000, cpu=ours["rows_per_cpu_s"], note=how),
         Row("point-in-time, numpy, peak memory", "MiB", ours["peak_mib"], 2048, at_least=False, note="data included"),

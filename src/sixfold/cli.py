@@ -229,7 +229,9 @@ def ingest(
 @app.command()
 def features(
     system: SystemArgument,
-    given: Annotated[list[str] | None, typer.Argument(help="Keys and request fields, such as user=7 video=3.")] = None,
+    given: Annotated[
+        list[str] | None, typer.Argument(help="Keys and request fields (user=7 video=3), or decision=ID.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show each value and what it came from.")] = False,
     only: Annotated[str, typer.Option("--only", help="Only features with this in their name.")] = "",
     at: Annotated[str | None, typer.Option("--at", help="As of this time; by default the end of the log.")] = None,

@@ -9,6 +9,8 @@ from sixfold._core.times import DAY, HOUR, MINUTE
 from sixfold.data.events import Events
 from sixfold.features import FeatureSet, age, as_of, attribute, computed, count, mean, request, sequence
 from sixfold.frame import Entity
+from sixfold.testing.compare import differences
+from sixfold.testing.histories import EVERYTHING, build, draw
 
 user, video = Entity("user"), Entity("video")
 meta = Events("meta", keys=(video,), fields={"topic": str})
@@ -87,3 +89,11 @@ def test_an_expression_over_expressions_is_evaluated_once_its_parts_are() -> Non
 def test_a_spine_without_a_needed_column_is_refused() -> None:
     with pytest.raises(FeatureError, match=r"lacks the columns \['user'\]"):
         as_of(FeatureSet(count(watch, by=user, over="1h")), {}, Table({"at": np.array([1]), "offset": np.array([0])}))
+
+
+def test_threads_change_no_value() -> None:
+    rng = np.random.default_rng(8)
+    for n_facts in (0, 30, 300):
+        history, moments = build(draw(rng, n_facts, 40))
+        alone = as_of(EVERYTHING, history, moments)
+        assert differences(alone, as_of(EVERYTHING, history, moments, threads=3)) == []

@@ -181,6 +181,24 @@ def test_an_outcome_belongs_to_the_last_impression_even_of_another_slice() -> No
     assert slices == [[0.0], [1.0], [0.0]]
 
 
+def test_what_was_taken_back_is_no_row_no_outcome_and_in_no_feature(tmp_path: Path) -> None:
+    log = busy_log()
+    plain = whole(write_dataset(tmp_path / "a", recipe(log), log))
+    hit = int(np.flatnonzero(plain["label_long_view"])[-1])
+    events = log.read(0, log.end()[0])
+    watches, gone = events["watch"], int(plain["row_offset"][hit // 2])
+    mine = (watches["user"] == plain["row_user"][hit]) & (watches["video"] == plain["row_video"][hit])
+    after = mine & (watches["at"] >= plain["row_at"][hit]) & (watches["at"] < plain["row_at"][hit] + 30 * MINUTE)
+    targets = np.append(watches["offset"][after & watches["long"]], gone)
+    log.append({"retraction": Table({
+        "id": column([f"r{i}" for i in range(len(targets))], str), "at": np.full(len(targets), 9 * DAY),
+        "target": targets})}, now=9 * DAY)  # fmt: skip
+    found = whole(write_dataset(tmp_path / "b", recipe(log), log))
+    assert gone not in found["row_offset"] and len(found) >= len(plain) - 1
+    row = found["row_offset"].tolist().index(plain["row_offset"][hit])
+    assert found["label_long_view"][row] == 0 and plain["label_long_view"][hit] == 1
+
+
 def test_a_feature_named_like_another_column_is_refused() -> None:
     features = FeatureSet(count(watch, by=user, over="1h").named("label_watched"))
     with pytest.raises(DefinitionError, match="label_watched"):

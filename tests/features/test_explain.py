@@ -90,3 +90,16 @@ def test_a_moment_without_a_key_is_refused() -> None:
     history, _ = build(draw(np.random.default_rng(0), 10, 1))
     with pytest.raises(FeatureError, match="names no 'video'"):
         explain(FeatureSet(EVERYTHING["age_meta"]), history, {"user": 1, "at": 0, "offset": 0})
+
+
+def test_an_answer_by_declaration_is_told() -> None:
+    watched = EVERYTHING["count_watch_by_user_7d"].absent(unknown=-1.0, stale=("1d", None))
+    history, _ = build(draw(np.random.default_rng(4), 60, 1))
+    newest = int(history["watch"]["at"].max())
+    row = {"user": 12345, "at": newest, "offset": 60}
+    (one,) = explain(FeatureSet(watched), history, row)
+    assert (one.value, one.answered, one.events) == (-1.0, "unknown", 0)
+    (one,) = explain(FeatureSet(watched), history, {**row, "at": newest + 10**12})
+    assert (one.value, one.answered) == (None, "stale")
+    (one,) = explain(FeatureSet(watched), history, {**row, "user": history["watch"].row(0)["user"]})
+    assert one.value == one.events and one.answered == ""

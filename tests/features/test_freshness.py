@@ -16,6 +16,7 @@ from sixfold.features.freshness import Notes
 from sixfold.testing.compare import differences
 from sixfold.testing.everything import meta, search, user, video, watch
 from sixfold.testing.histories import between, build, draw
+from sixfold.testing.servers import has_redis, redis_server
 
 WATCHED = count(watch, by=user, over="7d")
 LAST_TAB = last(watch.tab, by=user)
@@ -196,3 +197,23 @@ def test_the_relational_engine_answers_alike(seed: int) -> None:
     history, spine = moments(seed)
     features = FeatureSet(WATCHED.absent(unknown=-1.0), LAST_TAB.absent(unknown="nobody"))
     assert differences(as_of(features, history, spine), DuckDbEngine().as_of(features, history, spine)) == []
+
+
+@pytest.mark.skipif(not has_redis(), reason="redis-server is not installed: apt-get install redis-server")
+def test_a_server_that_died_is_answered_for(tmp_path: Path) -> None:
+    from sixfold.engines.redis.store import RedisStore
+
+    history, _ = moments(5)
+    keys = {"video": np.array([1, 2])}
+    with redis_server(tmp_path) as url:
+        store = RedisStore(url, cache_bytes=0)
+        online = OnlineFeatures(ROBUST, store)
+        online.fold(between(history, 0, 60), 60)
+        row = {"user": history["watch"].row(0)["user"], "tab": "x"}
+        at = int(history["watch"]["arrived"][-1])
+    notes, errors = Notes(), []
+    notes.went_down = errors.append
+    found = online.now(ROBUST.names, row, keys, at, notes)
+    assert found[WATCHED.name].tolist() == [0.0, 0.0] and found["tab"].tolist() == ["x", "x"]
+    assert "does not answer" in str(errors[0])
+    store.close()

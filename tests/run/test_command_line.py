@@ -183,6 +183,19 @@ def test_kill_9_under_load_loses_nothing_acknowledged(home: Path) -> None:
             assert client.post("/v1/decide", json={"user": i, "id": f"kill-{i}"}).content == answers[i]
 
 
+def test_a_decision_is_explained_as_of_its_own_moment(home: Path, sixfold: Sixfold, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    assert sixfold("decide", "--user", "7", "--context", "tab=1", "--json", str(out), home=home).returncode == 0
+    answer = json.loads(out.read_text())
+    words = ("features", "video", "--explain", f"decision={answer['decision']}", f"video={answer['items'][0]['id']}")
+    done = sixfold(*words, "--json", str(out), home=home)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["moment"]["offset"] == answer["as_of"] and found["moment"]["at"] == answer["at"]
+    assert {one["name"]: one["value"] for one in found["features"]}["tab"] == "1"
+    fails(sixfold("features", "video", "--explain", "decision=unknown", home=home), "there is no decision")
+
+
 def test_an_audit_covers_any_time_range_on_any_engine(home: Path, sixfold: Sixfold, tmp_path: Path) -> None:
     out = tmp_path / "audit.json"
     for words in ((), ("--last", "10"), ("--from", "2026-03-01"), ("--last", "10", "--engine", "duckdb")):

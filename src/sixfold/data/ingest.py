@@ -16,9 +16,10 @@ from sixfold.data.checks import Problem, Rule, row_problem, row_type, rules_of, 
 from sixfold.data.contract import Contract
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import leaves
-from sixfold.data.log import Log
+from sixfold.data.log import Appended, Log
 from sixfold.data.quarantine import Quarantine, Reject, reject
 from sixfold.data.raw import typed
+from sixfold.data.retraction import RETRACTION, RULES, resolved, retraction_id
 
 __all__ = ["Future", "Ingest", "IngestReport", "Prepared", "Verdict"]
 
@@ -93,6 +94,9 @@ class Ingest:
 
     An event may claim to have happened up to `max_future` after it arrived (clocks differ): it is then taken to have
     happened when it arrived. Beyond that, `future` decides between quarantine and the same correction.
+
+    Rows of the stream `retraction`, {"of": stream, "event": id}, take events back that the log holds. To correct an
+    event, send its retraction and the event as it should have been, under an id of its own, at once.
     """
 
     def __init__(
@@ -125,9 +129,11 @@ class Ingest:
         Each row is an object with `id`, `at` (microseconds or ISO 8601), the keys and the fields of the stream; float
         and str fields may be left out. Raises InputError for an unknown stream or more than `max_rows` rows.
         """
-        shape = self._shape(stream)
         if len(rows) > self._max_rows:
             raise InputError(f"{len(rows)} rows at once, at most {self._max_rows} are taken", hint="send them in parts")
+        if stream == RETRACTION:
+            return self._retractions(rows, now)
+        shape = self._shape(stream)
         table, problems = _from_json(shape, rows)
         places = np.array([row for row in range(len(rows)) if row not in problems], np.int64)
         ids = [_id(row) for row in rows] if problems else table["id"].tolist()
@@ -139,6 +145,13 @@ class Ingest:
         rejects = {row: reject(stream, problem, rows[row], now=now) for row, problem in problems.items()}
         return Prepared(stream, table, places, rejects, ids)
 
+    def _retractions(self, rows: Sequence[Any], now: int) -> Prepared:
+        """Look up the events that rows take back."""
+        table, problems = resolved(rows, self._shapes, self._log, now=now)
+        places = np.array([row for row in range(len(rows)) if row not in problems], np.int64)
+        rejects = {row: reject(RETRACTION, problem, rows[row], now=now) for row, problem in problems.items()}
+        return Prepared(RETRACTION, table, places, rejects, [retraction_id(row) for row in rows])
+
     def set_aside(self, prepared: Iterable[Prepared]) -> None:
         """Keep the rejects of prepared rows in quarantine. Do this before the append: nothing is then ever lost."""
         rejects = [reject for part in prepared for reject in part.rejects.values()]
@@ -149,8 +162,13 @@ class Ingest:
         """Check raw tables of a source and append the good rows: for backfills.
 
         Columns may have any dtype: a row with a value that does not fit goes to quarantine, the others stay. A column
-        `arrived` is taken at its word. Raises InputError before any effect if a stream or column is not declared.
+        `arrived` is taken at its word, save for retractions, which arrive with the last of the chunk: the events they
+        take back may be in it. Raises InputError before any effect if a stream or column is not declared.
         """
+        retractions = events.get(RETRACTION, Table({}))
+        if extra := [name for name in retractions if name not in (*RULES, "id", "arrived")]:
+            raise InputError(f"retractions have no columns {extra}", hint=f"they have {', '.join(RULES)}")
+        events = {stream: table for stream, table in events.items() if stream != RETRACTION}
         good: dict[str, Table] = {}
         rejects: list[Reject] = []
         for stream, table in events.items():
@@ -159,9 +177,22 @@ class Ingest:
         if rejects:
             self._quarantine.put(rejects)
         appended = self._log.append(good, now=now)
+        if retractions:
+            appended, refused_too = self._take_back(retractions, appended, now)
+            rejects += refused_too
         accepted = {stream: len(part.offsets) - part.duplicates for stream, part in appended.items()}
         repeated = {stream: part.duplicates for stream, part in appended.items()}
         return IngestReport(accepted, repeated, Counter((refused.stream, refused.reason) for refused in rejects))
+
+    def _take_back(
+        self, retractions: Table, appended: Mapping[str, Appended], now: int
+    ) -> tuple[dict[str, Appended], list[Reject]]:
+        """Append the retractions of a chunk after its events; what became of all, and the rows refused."""
+        rows = [_as_json({name: row[name] for name in RULES if name in row}, RULES) for row in retractions.rows()]
+        prepared = self._retractions(rows, max(now, self._log.end()[1]))
+        self.set_aside([prepared])
+        more = self._log.append({RETRACTION: prepared.table}, now=now)
+        return {**appended, **more}, list(prepared.rejects.values())
 
     def reingest(self, *, now: int) -> IngestReport:
         """Try everything in quarantine again, once the cause is repaired; what fails again stays, with its new reason.
@@ -178,7 +209,7 @@ class Ingest:
             rejects.sort(key=lambda refused: refused.stream)
             for stream, group in groupby(rejects, key=lambda refused: refused.stream):
                 waiting = list(group)
-                if stream not in self._shapes:
+                if stream not in self._shapes and stream != RETRACTION:
                     reasons.update((stream, refused.reason) for refused in waiting)
                     continue
                 prepared = self.prepare(stream, [_as_sent(refused.value) for refused in waiting], now=now)

@@ -11,6 +11,7 @@ from sixfold._core.table import Array, Table
 from sixfold._core.times import duration, format_duration
 from sixfold.data.events import Events, field_values, stream_of
 from sixfold.data.expr import Expr
+from sixfold.data.retraction import living
 
 __all__ = ["Label", "label_values"]
 
@@ -108,12 +109,13 @@ class Label:
 def label_values(labels: Sequence[Label], impressions: Table, history: Mapping[str, Table]) -> tuple[Table, Table]:
     """Values and weights of labels of one stream, a float64 column for each; 0 and 1 where no outcome is in `history`.
 
-    Labels that look for the same outcomes within the same time share one attribution.
+    An outcome that `history` says is retracted does not count. Labels that look for the same outcomes within the same
+    time share one attribution.
     """
     found: dict[tuple[str, int], Array] = {}
     values, weights = {}, {}
     for label in labels:
-        outcomes = history.get(label.outcome.name)
+        outcomes = living(history, history.get(label.outcome.name, Table({})))
         if not outcomes:
             values[label.name], weights[label.name] = np.zeros(len(impressions)), np.ones(len(impressions))
             continue

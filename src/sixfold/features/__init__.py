@@ -16,6 +16,7 @@ from sixfold.features.aggregates import (
     sum,
     var,
 )
+from sixfold.features.backfill import offsets_as_known
 from sixfold.features.batch import as_of
 from sixfold.features.counted import distinct, quantile, top_k
 from sixfold.features.definitions import Age, Aggregate, Computed, Feature, Recent, Request
@@ -67,6 +68,7 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "offsets_as_known",
     "quantile",
     "rate",
     "request",

@@ -8,6 +8,7 @@ lateness. Events that are retracted are seen for a while only, by what `lives` s
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -37,28 +38,32 @@ _SPINE = ""
 _SOME_ROWS = 65_536
 
 
-def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
+def as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table, *, threads: int = 1) -> Table:
     """The features of every spine row, from the events with a smaller offset; one column per feature, (n_rows, …).
 
     The spine has a column per entity that is needed, `at`, `offset`, and request columns; request columns that are
     not there are missing. A stream that is not in `history` has no events; with the stream `retraction` in it, an
-    event counts only for rows whose offset its retraction does not precede. Raises FeatureError if the spine lacks a
-    column.
+    event counts only for rows whose offset its retraction does not precede. Rows that we did not log ourselves get
+    their offsets from `offsets_as_known`. More `threads` take less time and more memory. Raises FeatureError if the
+    spine lacks a column.
     """
-    return guarded(features, lambda wanted: _as_of(wanted, history, spine))
+    return guarded(features, lambda wanted: _as_of(wanted, history, spine, threads))
 
 
-def _as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
+def _as_of(features: FeatureSet, history: Mapping[str, Table], spine: Table, threads: int) -> Table:
     plan = Plan(features)
     needed = ["at", "offset", *(entity.name for entity in features.entities)]
     if lacking := [name for name in needed if name not in spine]:
-        raise FeatureError(f"the spine lacks the columns {lacking}", hint="give each needed entity, `at` and `offset`")
+        raise FeatureError(
+            f"the spine lacks the columns {lacking}",
+            hint="give each needed entity, `at` and `offset` (offsets_as_known, for a backfill)",
+        )
     columns: list[Any] = [None] * plan.n_slots
     for feature, slot in plan.requests:
         columns[slot] = request_column(feature, spine.get(feature.name), len(spine))
     moments = _Moments(plan, history, spine)
-    for group in plan.groups:
-        for slot, column in (_group_columns if group.item is None else _item_columns)(moments, group):
+    for made in _by_group(moments, plan.groups, threads):
+        for slot, column in made:
             columns[slot] = column
     for function, slot in plan.computed:
         columns[slot] = as_number(function(columns), len(spine))
@@ -139,6 +144,21 @@ def _empty(stream: Events) -> Table:
     kinds = {**stream.columns, "at": int, "offset": int}
     dtypes = {int: np.int64, float: np.float64, bool: np.bool_, str: object}
     return Table({name: np.empty(0, dtypes[kind]) for name, kind in kinds.items()})
+
+
+def _by_group(moments: _Moments, groups: Sequence[Group], threads: int) -> Iterable[list[tuple[int, Array]]]:
+    """The columns of every group. Most of it is sorting and searching, which numpy does without the interpreter.
+
+    What two threads both find missing of the moments they both make, to the same effect.
+    """
+
+    def columns(group: Group) -> list[tuple[int, Array]]:
+        return list((_group_columns if group.item is None else _item_columns)(moments, group))
+
+    if threads < 2:
+        return map(columns, groups)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(columns, groups))
 
 
 def _group_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]]:

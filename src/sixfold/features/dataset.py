@@ -111,7 +111,7 @@ def write_dataset(
             f"no mature {impressions.stream.name!r} events in the range",
             hint="ingest more history, or take a longer range or labels that mature sooner",
         )
-    history = {name: _slim(t) for name, t in log.read(0, recipe.stop, _streams(recipe.features)).items()}
+    history = {name: _slim(t) for name, t in log.read(0, recipe.stop, recipe.features.follows).items()}
     about = _about(recipe, impressions, {**digests, **{f"read {n}": digest_of(t) for n, t in history.items()}}, n_rows)
     if folder.exists() and any(folder.iterdir()):
         return _found(folder, about["fingerprint"])
@@ -181,10 +181,6 @@ def code_version() -> str:
     files = sorted(path for part in ("_core", "data", "features") for path in (root / part).glob("*.py"))
     sources = {path.relative_to(root).as_posix(): file_digest(path) for path in files}
     return fingerprint([sources, version("numpy"), version("pyarrow")])
-
-
-def _streams(features: FeatureSet) -> list[str]:
-    return [stream.name for stream in features.streams]
 
 
 def _slim(table: Table) -> Table:

@@ -5,7 +5,7 @@ against each other by eye.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from sixfold._core.table import Array, Table, column
 from sixfold._core.times import MINUTE
 from sixfold.data.events import Events, Field, field_values
 from sixfold.data.expr import Expr
+from sixfold.data.retraction import ends
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Aggregate, Feature, Request
 from sixfold.features.featureset import FeatureSet
+from sixfold.features.freshness import Guard
 from sixfold.features.lineage import kind_of, parts_of
 from sixfold.features.recents import age, sequence
 from sixfold.features.windows import tile_of
@@ -58,13 +60,15 @@ class Explained:
     `window` is from the beginning of its lowest tile to the moment asked about, None where there is none or for all
     time; `hop` is the length of a tile, in microseconds. `events` counts those that take part, `late` the ones among
     them that arrived in a later tile than they happened in; `newest` are the last few by (at, offset). `parts` are the
-    features that it is an expression of.
+    features that it is an expression of. `answered` is "unknown" or "stale" where the value is the one that the feature
+    declares for that.
     """
 
     name: str
     kind: str
     value: Any
     key: Mapping[str, Any]
+    answered: str = ""
     stream: str | None = None
     window: tuple[int, int] | None = None
     hop: int | None = None
@@ -89,8 +93,14 @@ def explain(
     numbered = FeatureSet(
         list({name: feature.named(name) for name, feature in zip(names, wanted, strict=True)}.values())
     )
-    table = as_of(numbered, history, _spine(numbered, row))
-    values = {id(feature): _plain(table[name][0]) for name, feature in zip(names, wanted, strict=True)}
+    guard = Guard(numbered)
+    bare = FeatureSet(*(replace(feature, absence=None) for feature in guard.features))
+    found = as_of(bare, history, _spine(bare, row))
+    table = guard.past(names, found)
+    values = {
+        id(feature): (_plain(table[name][0]), guard.reason(name, found))
+        for name, feature in zip(names, wanted, strict=True)
+    }
     scan = _Scan(history, row, values, newest)
     return tuple(scan.explained(feature) for feature in features)
 
@@ -115,16 +125,18 @@ def _spine(features: FeatureSet, row: Mapping[str, Any]) -> Table:
 class _Scan:
     """One moment over a history."""
 
-    def __init__(self, history: History, row: Mapping[str, Any], values: Mapping[int, Any], newest: int) -> None:
+    def __init__(
+        self, history: History, row: Mapping[str, Any], values: Mapping[int, tuple[Any, str]], newest: int
+    ) -> None:
         self._history, self._row, self._values, self._newest = history, row, values, newest
         self._at, self._offset = int(row["at"]), int(row["offset"])
 
     def explained(self, feature: Feature) -> Explained:
-        value = self._values[id(feature)]
+        value, answered = self._values[id(feature)]
         parts = tuple(self.explained(part) for part in parts_of(feature))
         stream = getattr(feature, "stream", None)
         if not isinstance(stream, Events):
-            return Explained(feature.name, kind_of(feature), value, {}, parts=parts)
+            return Explained(feature.name, kind_of(feature), value, {}, answered, parts=parts)
         key = self._key(feature)
         events = self._events(feature, stream, key)
         if isinstance(feature, Aggregate):
@@ -140,6 +152,7 @@ class _Scan:
             kind_of(feature),
             value,
             key,
+            answered,
             stream.name,
             None if start is None else (start, self._at),
             hop,
@@ -182,8 +195,10 @@ class _Scan:
         return events.take(np.sort(order[:1] if getattr(feature, "oldest", False) else order[-feature.n :]))
 
     def _counted(self, feature: Any, events: Table) -> Array:
-        """Which events are below the offset, inside the window, and satisfy `where`."""
+        """Which events are below the offset and not taken back, inside the window, and satisfy `where`."""
         keep = events["offset"] < self._offset
+        if (stops := ends(self._history, events)) is not None:
+            keep &= stops >= self._offset
         if hasattr(feature, "window"):
             keep &= tile_of(events["at"], feature.cuts[0].hop) >= feature.cuts[0].lowest(self._at)
         where = getattr(feature, "where", None)

@@ -103,6 +103,12 @@ class Guard:
                 return self._without_store(names, read, n_rows, notes, error)
         return Table({name: self._answered(name, table, notes) for name in names}, n_rows=len(table))
 
+    def reason(self, name: str, table: Table) -> str:
+        """Why the first row of a table, made of `features` without answers, is answered for; empty if it is not."""
+        rule = self.rules.get(name)
+        why = [reason for reason, rows in _found(rule, table) if rows[0]] if rule is not None else []
+        return why[-1] if why else ""
+
     def is_stale(self, name: str, read: Read) -> bool:
         """Whether the stream of a feature is too old, given what reads its age."""
         rule = self.rules[name]

@@ -15,6 +15,7 @@ from sixfold._core.table import Array, Table
 from sixfold._core.times import duration
 from sixfold.data.labels import Label, label_values
 from sixfold.data.log import Log
+from sixfold.data.retraction import RETRACTION
 
 __all__ = ["Impressions", "Resolve", "same"]
 
@@ -56,10 +57,15 @@ class Impressions:
         self._reach = max(duration(label.within) for label in labels)
         self._streams = list(dict.fromkeys([self.stream.name, *(label.outcome.name for label in labels)]))
         self._steps: list[_Step] = []
+        self._retracted = np.empty(0, np.int64)
 
     def survey(self, resolve: Resolve, progress: Callable[[float], None]) -> dict[str, str]:
         """Read everything once: count the rows, and give a digest of each stream's content."""
-        digests = {name: _Digest() for name in self._streams}
+        digests = {name: _Digest() for name in (*self._streams, RETRACTION)}
+        retracted = self._log.read(0, self._stop, [RETRACTION]).get(RETRACTION)
+        if retracted is not None:
+            self._retracted = np.unique(retracted["target"])
+            digests[RETRACTION].add(retracted)
         for start in range(0, self._stop, _STEP):
             stop = min(start + _STEP, self._stop)
             tables = self._log.read(start, stop, self._streams)
@@ -76,7 +82,11 @@ class Impressions:
 
     def _wanted(self, impressions: Table) -> Array:
         at = impressions["at"]
-        return np.flatnonzero((at >= self._first_at) & (at < self._end_at))
+        return np.flatnonzero((at >= self._first_at) & (at < self._end_at) & ~self._gone(impressions))
+
+    def _gone(self, events: Table) -> Array:
+        """Which events are taken back in the prefix: they are neither impressions nor outcomes."""
+        return np.isin(events["offset"], self._retracted)
 
     def slices(self, n_rows: int) -> Iterator[tuple[Table, Table, Table]]:
         """Impressions in order of offset, `n_rows` at a time, with the values and the weights of their labels."""
@@ -108,7 +118,8 @@ class Impressions:
             if stream in step.spans and _touches(step.spans[stream], starts, ends):
                 table = self._log.read(step.start, step.stop, [stream])[stream]
                 span = np.searchsorted(starts, table["at"], side="right") - 1
-                parts.append(table.take((span >= 0) & (table["at"] < ends[np.maximum(span, 0)])))
+                inside = (span >= 0) & (table["at"] < ends[np.maximum(span, 0)])
+                parts.append(table.take(inside & ~self._gone(table)))
         return Table.concat(parts)
 
 

@@ -9,6 +9,7 @@ from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array, Table, column
 from sixfold.data.events import Events, field_values
 from sixfold.data.labels import Label, label_values
+from sixfold.data.retraction import living
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent
 from sixfold.features.featureset import FeatureSet, needs
@@ -60,11 +61,12 @@ def build_dataset(
     """The mature, labelled impressions with `within[0] <= at < within[1]`, features as of each of them.
 
     A row is left out while any of its labels may still change, that is until `now` >= at + the slowest maturity.
+    Impressions and outcomes that `history` says are retracted do not count.
     `item` is what is chosen among: features without it are the same for all candidates of a request.
     Raises DataError if no row is left.
     """
     stream = labels[0].of
-    impressions = history.get(stream.name, Table({}))
+    impressions = living(history, history.get(stream.name, Table({})))
     ripe = now - max(label.maturity for label in labels)
     if impressions:
         at = impressions["at"]
@@ -103,7 +105,7 @@ def build_interactions(
             f"retrievers learn {satisfied.name!r} from {outcome.name!r} events, but their history {consumed.name!r} "
             f"is made of {consumed.stream.name!r} events: use one stream for both"
         ])  # fmt: skip
-    events = history.get(outcome.name, Table({}))
+    events = living(history, history.get(outcome.name, Table({})), offset_at(history, upto))
     if events:
         counted = (events["at"] < upto) & (events["arrived"] < upto)
         if consumed.where is not None:
@@ -128,7 +130,7 @@ def build_interactions(
 def _histories(consumed: Recent, history: History, events: Table, catalogue: Catalogue) -> Array:
     """What each event's user had consumed before it, as rows of the catalogue: a sixth of what keys and a copy take."""
     out = np.empty((len(events), consumed.n), np.int32)
-    needed = {stream.name: history[stream.name] for stream in FeatureSet(consumed).streams if stream.name in history}
+    needed = {name: history[name] for name in FeatureSet(consumed).follows if name in history}
     for start in range(0, len(events), _HISTORY_ROWS):
         some = slice(start, start + _HISTORY_ROWS)
         out[some] = catalogue.rows(as_of(FeatureSet(consumed), needed, events.take(some))[consumed.name])

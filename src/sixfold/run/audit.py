@@ -50,7 +50,7 @@ def audit_decisions(
     with home.log() as log:
         end = log.end()[0]
         progress("reading the log", 0.0)
-        history = log.read(0, end, [stream.name for stream in system.features.streams])
+        history = log.read(0, end, system.features.follows)
         for piece in served(home, system, log, last=last, within=within):
             answered: Mapping[str, np.ndarray] = dict.fromkeys(answering, piece.down)
             if piece.decisions:

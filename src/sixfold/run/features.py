@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from sixfold._core.errors import DataError, InputError
 from sixfold._core.table import Table
 from sixfold.data.log import Log
@@ -25,6 +27,7 @@ from sixfold.system import System
 __all__ = ["Explanation", "Listed", "Written", "explain_features", "list_features", "write_training_set"]
 
 _STEP = 50_000
+_TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,33 @@ def explain_features(
 ) -> Explanation:
     """The features of the keys and request fields in `given`, as of what the log knew at `at` (by default: all of it).
 
-    Features of entities that are not named are left out, and those without `only` in their name.
+    `decision` in `given` stands for the moment, the subject and the request of a logged decision. Features of entities
+    that are not named are left out, and those without `only` in their name.
     """
+    named = dict(given)
     with home.log() as log:
         end, last = log.end()
-        history = log.read(0, end, [stream.name for stream in system.online_features.streams])
+        history = log.read(0, end, system.online_features.follows)
+        decided = _decided(system, log, named.pop("decision")) if "decision" in named else {}
+    if decided and at is not None:
+        raise InputError("a decision has its own time", hint="leave out --at")
     at = last if at is None else at
-    row = {**_moment(system, given), "at": at, "offset": offset_at(history, at) if at < last else end}
+    moment = {"at": at, "offset": offset_at(history, at) if at < last else end}
+    row = {**moment, **decided, **_moment(system, named)}
     wanted = [feature for feature in _named(system, only) if set(_entities(feature)) <= set(row)]
     if not wanted:
         raise InputError("no such feature is about what was named", hint="give all keys it needs: user=7 video=3")
     return Explanation(system.name, row, explain(FeatureSet(wanted), history, row, newest=newest))
+
+
+def _decided(system: System, log: Log, decision: str) -> dict[str, Any]:
+    """Whom a decision was for, when, what it saw, and the request fields."""
+    found = log.find("decision", decision)
+    if found is None:
+        raise InputError(f"there is no decision {decision!r}", hint="`sixfold log --stream decision` lists them")
+    row, per = found.row(0), system.problem.task.per.name
+    context = msgspec.json.decode(row["request"])["context"]
+    return {**context, per: row[per], "at": row["at"], "offset": row["as_of"]}
 
 
 def _named(system: System, only: str) -> list[Feature]:
@@ -105,8 +124,8 @@ def _moment(system: System, given: Mapping[str, str]) -> dict[str, Any]:
         if name not in kinds:
             raise InputError(f"no feature is about {name!r}", hint=f"give NAME=VALUE, of {', '.join(kinds)}")
         try:
-            out[name] = text if kinds[name] is str else kinds[name](text)
-        except ValueError as error:
+            out[name] = _TRUTH[text] if kinds[name] is bool else kinds[name](text)
+        except (KeyError, ValueError) as error:
             raise InputError(f"{name} must be {kinds[name].__name__}; found {text!r}") from error
     return out
 

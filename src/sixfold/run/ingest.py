@@ -9,6 +9,7 @@ from pathlib import Path
 from sixfold._core.errors import InputError
 from sixfold._core.table import Table
 from sixfold.data.ingest import Ingest
+from sixfold.data.retraction import RETRACTION
 from sixfold.data.source import Source
 from sixfold.engines.sqlite.log import SqliteLog
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
@@ -78,7 +79,8 @@ def ingest(home: Home, system: System, source: Source, *, progress: Progress = s
 def _declared(system: System, chunk: Mapping[str, Table]) -> dict[str, Table]:
     """The streams and columns of a source that the system declares; InputError if a declared column is not there."""
     columns = {stream.name: ["id", "at", "arrived", *stream.columns] for stream in system.streams}
-    return {name: table.select(columns[name]) for name, table in chunk.items() if name in columns}
+    known = {name: table.select(columns[name]) for name, table in chunk.items() if name in columns}
+    return known | {name: table for name, table in chunk.items() if name == RETRACTION}
 
 
 def reingest(home: Home, system: System) -> Ingested:

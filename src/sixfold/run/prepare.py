@@ -1,8 +1,9 @@
 """The views of the log that training and evaluation share: labelled ranges, targets, and the state as of an instant."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from sixfold._core.hashing import fingerprint
 from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
 from sixfold.data.log import Log
+from sixfold.data.retraction import RETRACTION
 from sixfold.data.split import Bounds
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features.online import OnlineFeatures
@@ -50,7 +52,7 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     progress("reading the log", 0.0)
     with home.log() as log:
         end, now = log.end()
-        history = _read(log, end, [*(stream.name for stream in system.streams), "decision"])
+        history = _read(log, end, [*(stream.name for stream in system.streams), RETRACTION, "decision"])
     release_freed()
     impressions = history.get(system.spine.name)
     if impressions is None:
@@ -89,15 +91,19 @@ def _read(log: Log, end: int, streams: Sequence[str]) -> dict[str, Table]:
 
 def fold_until(system: System, prepared: Prepared, instant: int) -> OnlineFeatures:
     """The state of a service that has seen what arrived before `instant`, and nothing later."""
-    features = OnlineFeatures(system.online_features, MemoryStore())
+    read = partial(_between, prepared.history)
+    features = OnlineFeatures(system.online_features, MemoryStore(), read=read)
     stop = offset_at(prepared.history, instant)
     while features.offset < stop:
         upto = min(features.offset + _CHUNK, stop)
-        places = {
-            name: table["offset"].searchsorted([features.offset, upto]) for name, table in prepared.history.items()
-        }
-        features.fold({name: prepared.history[name].take(slice(*place)) for name, place in places.items()}, upto)
+        features.fold(read(features.offset, upto, features.features.follows), upto)
     return features
+
+
+def _between(history: Mapping[str, Table], start: int, stop: int, streams: Iterable[str]) -> dict[str, Table]:
+    """What a log of these events would read."""
+    tables = {name: history[name] for name in streams if name in history}
+    return {name: table.take(slice(*table["offset"].searchsorted([start, stop]))) for name, table in tables.items()}
 
 
 def targets_of(system: System, part: Dataset) -> tuple[Array, list[Array]]:

@@ -90,7 +90,7 @@ def bind_content(system: System, folder: Path, features: OnlineFeatures, *, rele
 
 def state_at(home: Home, system: System, log: Log, offset: int, *, progress: Progress = silent) -> OnlineFeatures:
     """The state that has folded exactly the events below `offset`: the newest snapshot before it, and the rest."""
-    features = OnlineFeatures(system.online_features, MemoryStore())
+    features = OnlineFeatures(system.online_features, MemoryStore(), read=log.read)
     for snapshot in sorted(home.snapshots.glob("[0-9]*"), reverse=True):
         if int(snapshot.name) <= offset:
             try:
@@ -99,8 +99,8 @@ def state_at(home: Home, system: System, log: Log, offset: int, *, progress: Pro
             except FeatureError:
                 # Made for other features, or damaged: the log holds everything, so it is only slower without.
                 shutil.rmtree(snapshot, ignore_errors=True)
-                features = OnlineFeatures(system.online_features, MemoryStore())
-    names = [stream.name for stream in system.online_features.streams]
+                features = OnlineFeatures(system.online_features, MemoryStore(), read=log.read)
+    names = system.online_features.follows
     start = features.offset
     while features.offset < offset:
         stop = min(features.offset + _CHUNK, offset)

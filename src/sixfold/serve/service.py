@@ -17,6 +17,7 @@ from sixfold._core.table import Table
 from sixfold._core.times import Clock
 from sixfold.data.ingest import Ingest, Prepared, Verdict
 from sixfold.data.log import Log
+from sixfold.data.retraction import RETRACTION
 from sixfold.features.definitions import Request
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Rank
@@ -97,7 +98,7 @@ class Service:
         for release in self.deployment.releases:
             if await self._load(release):
                 break
-        follow = {*(stream.name for stream in features.features.streams), "release"}
+        follow = {*features.features.follows, "release"}
         self._writer = LogWriter(
             self.deployment.log, self.deployment.clock, follow=sorted(follow), start=features.offset, fold=self._fold
         )
@@ -183,7 +184,7 @@ class Service:
             for start in range(0, len(mine), _SLICE):
                 piece = mine[start : start + _SLICE]
                 values = [rows[place][1] for place in piece]
-                parts.append((piece, ingest.prepare(stream, values, now=self.deployment.clock())))
+                parts.append((piece, await self._checked(stream, values)))
                 await asyncio.sleep(0)
         if any(prepared.rejects for _, prepared in parts):
             await writer.call(lambda _: ingest.set_aside([prepared for _, prepared in parts]))
@@ -193,6 +194,14 @@ class Service:
         if writer.broken:
             raise ServiceError(writer.broken, hint="the events are durable; restart the service")
         return self._verdicts(parts, offsets, len(rows))
+
+    async def _checked(self, stream: str, rows: Sequence[Any]) -> Prepared:
+        """Checked rows; what retractions take back is looked up by the log's writer, who may wait for it."""
+        ingest, now = self.deployment.ingest, self.deployment.clock()
+        if stream != RETRACTION:
+            return ingest.prepare(stream, rows, now=now)
+        prepared: Prepared = await self._working().call(lambda _: ingest.prepare(stream, rows, now=now))
+        return prepared
 
     def _verdicts(self, parts: Sequence[tuple[list[int], Prepared]], offsets: Offsets, n_rows: int) -> Verdicts:
         found: list[Verdict] = [_NOTHING] * n_rows

@@ -7,14 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sixfold.testing.engine_kit import check_engine
     from sixfold.testing.log_kit import check_log
     from sixfold.testing.model_kit import check_ranker, check_retriever
     from sixfold.testing.stage_kit import check_stage
     from sixfold.testing.store_kit import check_store
 
-__all__ = ["check_log", "check_ranker", "check_retriever", "check_stage", "check_store"]
+__all__ = ["check_engine", "check_log", "check_ranker", "check_retriever", "check_stage", "check_store"]
 
 _FILES = {
+    "check_engine": "engine_kit",
     "check_log": "log_kit",
     "check_ranker": "model_kit",
     "check_retriever": "model_kit",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sixfold._core.table import Table
+from sixfold.data.retraction import RETRACTION
 from sixfold.features.batch import as_of
 from sixfold.features.featureset import FeatureSet
 from sixfold.testing.compare import differences
@@ -39,10 +40,13 @@ class Mismatch:
 
 
 def history_of(seed: int, number: int) -> tuple[FeatureSet, Case, np.random.Generator]:
-    """Features, a history with questions, and what else is left to chance; every third has features drawn as well."""
+    """Features, a history with questions, and what else is left to chance.
+
+    Every third has features drawn as well, and in every second some events are taken back.
+    """
     rng = np.random.default_rng([seed, number])
     features = draw_features(rng, 10) if number % 3 == 0 else EVERYTHING
-    return features, draw(rng, int(rng.integers(0, 24)), int(rng.integers(1, 5))), rng
+    return features, draw(rng, int(rng.integers(0, 24)), int(rng.integers(1, 5)), retractions=0.15 * (number % 2)), rng
 
 
 def compared(
@@ -50,8 +54,8 @@ def compared(
 ) -> tuple[dict[str, int], list[Mismatch]]:
     """How many of the histories each engine was tried on, and where one was wrong.
 
-    An engine takes part in every `every[engine]`-th history. `url` is the address of a Redis server for the engine of
-    that name; what its database holds is removed.
+    An engine takes part in every `every[engine]`-th history; the relational plan refuses those in which events are
+    taken back. `url` is the address of a Redis server for the engine of that name; what its database holds is removed.
     """
     tried, wrong = dict.fromkeys(every, 0), []
     with _evaluators(tuple(every), url) as evaluators:
@@ -60,7 +64,7 @@ def compared(
             history, spine = build(case)
             expected = oracle(features, history, spine)
             for engine, evaluate in evaluators.items():
-                if number % every[engine]:
+                if number % every[engine] or (engine == "duckdb" and RETRACTION in history):
                     continue
                 tried[engine] += 1
                 if found := _difference(expected, evaluate, features, (history, spine, rng)):

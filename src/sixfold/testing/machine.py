@@ -4,7 +4,7 @@
 second time in memory, and never dies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from sixfold._core.errors import FeatureError
 from sixfold._core.table import Table, column
 from sixfold._core.times import DAY, HOUR, MINUTE
+from sixfold.data.retraction import RETRACTION
 from sixfold.engines.memory.log import MemoryLog
 from sixfold.features.batch import as_of
 from sixfold.features.online import OnlineFeatures
@@ -48,10 +49,11 @@ class Serving(RuleBasedStateMachine):
         self.clock, self.n_made = START, 0
         self.arrivals: list[int] = []
         self.ids: list[list[str]] = [[] for _ in STREAMS]
+        self.events: list[int] = []
         self.is_saved = False
         self.name = "state0"
         self.store = self.place.open_store(self.name)
-        self.online = OnlineFeatures(EVERYTHING, self.store)
+        self.online = OnlineFeatures(EVERYTHING, self.store, read=self._read)
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -71,6 +73,14 @@ class Serving(RuleBasedStateMachine):
             self._append(draw(rng, 12, 0).facts, live)
             self._fold(1.0)
         self._check(moment, 0)
+
+    @precondition(lambda self: self.events)
+    @rule(places=st.lists(st.integers(0, 30), min_size=1, max_size=3), facts=_FACTS, wait=_WAITS, moment=_MOMENTS)
+    def take_back(self, places: list[int], facts: tuple[Fact, ...], wait: int, moment: Moment) -> None:
+        """Some events do not count any more, perhaps not for the first time; others may come in their place."""
+        targets = [self.events[-1 - place % len(self.events)] for place in places]
+        self._append(facts, True, targets)
+        self._check(moment, wait)
 
     @rule(share=_SHARES, wait=_WAITS, moment=_MOMENTS)
     def fold(self, share: float, wait: int, moment: Moment) -> None:
@@ -127,7 +137,7 @@ class Serving(RuleBasedStateMachine):
             self.place.lose(self.store)
             self.name = f"state{int(self.name[5:]) + 1}"
             self.store = self.place.open_store(self.name)
-            self.online = OnlineFeatures(EVERYTHING, self.store)
+            self.online = OnlineFeatures(EVERYTHING, self.store, read=self._read)
         self.online.restore(self.place.folder / "snapshot")
         self._check(moment, 0)
 
@@ -152,7 +162,7 @@ class Serving(RuleBasedStateMachine):
         spine = self._spine(moment, round(seen * end), moment.wait)
         assert differences(oracle(EVERYTHING, expected, spine), as_of(EVERYTHING, history, spine)) == []
 
-    def _append(self, facts: Sequence[Fact], live: bool) -> None:
+    def _append(self, facts: Sequence[Fact], live: bool, taken_back: Sequence[int] = ()) -> None:
         history, _ = build(Case(tuple(replace(fact, again=False) for fact in facts), ()))
         shift, names = self.clock - START, self._names(facts)
         tables = {}
@@ -164,10 +174,13 @@ class Serving(RuleBasedStateMachine):
         self.clock = max([self.clock, *(int(table["arrived"].max()) for table in tables.values())])
         if live:
             tables = {stream: table.select([n for n in table if n != "arrived"]) for stream, table in tables.items()}
+        if taken_back:
+            tables = {RETRACTION: _retractions(taken_back, self.clock), **tables}
         found, expected = (log.append(tables, now=self.clock) for log in (self.log, self.truth))
         for stream, part in expected.items():
             assert found[stream].offsets.tolist() == part.offsets.tolist(), f"{stream} was given other offsets"
             self.arrivals += part.arrived[part.offsets >= 0].tolist()
+            self.events += [] if stream == RETRACTION else part.offsets[part.offsets >= 0].tolist()
         self.arrivals.sort()
         assert self.log.end() == self.truth.end(), f"the log ends at {self.log.end()}, not {self.truth.end()}"
 
@@ -181,6 +194,9 @@ class Serving(RuleBasedStateMachine):
             known.append(names[-1])
         return names
 
+    def _read(self, start: int, stop: int, streams: Iterable[str] | None = None) -> Mapping[str, Table]:
+        return self.log.read(start, stop, streams)
+
     def _fold(self, share: float) -> None:
         stop = self.online.offset + round(share * (self.truth.end()[0] - self.online.offset))
         self.online.fold(self.log.read(self.online.offset, stop), stop)
@@ -188,7 +204,7 @@ class Serving(RuleBasedStateMachine):
     def _lose_store(self) -> None:
         self.place.lose(self.store)
         self.store = self.place.open_store(self.name)
-        self.online = OnlineFeatures(EVERYTHING, self.store)
+        self.online = OnlineFeatures(EVERYTHING, self.store, read=self._read)
 
     def _spine(self, moment: Moment, offset: int, wait: int) -> Table:
         _, spine = build(Case((), (moment,)))
@@ -205,6 +221,17 @@ class Serving(RuleBasedStateMachine):
             assert wait < 0 and "cannot be read as of" in str(error), f"refused after the last event: {error}"
             return
         assert differences(oracle(EVERYTHING, self.truth.read(0, self.online.offset), spine), found) == []
+
+
+def _retractions(targets: Sequence[int], at: int) -> Table:
+    """As ingest writes them: that an event is taken back is one fact, however often it is said."""
+    return Table(
+        {
+            "id": column([f"r{target}" for target in targets], str),
+            "at": column([at] * len(targets), int),
+            "target": column(targets, int),
+        }
+    )
 
 
 def serving(make_place: Callable[[], Place]) -> type[Serving]:

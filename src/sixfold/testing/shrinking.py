@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from sixfold._core.times import DAY, HOUR, MINUTE
-from sixfold.testing.histories import Case
+from sixfold.testing.histories import Case, Fact
 
 __all__ = ["shrunk"]
 
 _TIMES = (0, MINUTE, 5 * MINUTE, HOUR, DAY, 9 * DAY)
 _PLAINER: dict[str, tuple[Any, ...]] = {
+    "undoes": (0, 1),
     "lag": _TIMES,
     "gap": _TIMES,
     "wait": _TIMES,
@@ -59,11 +60,19 @@ def _fewer(case: Case) -> Iterator[Case]:
     while size:
         for low in range(0, len(case.facts), size):
             gone = case.facts[low : low + size]
-            rest = case.facts[low + size :]
+            rest = _nearer(case.facts[low + size :], len(gone))
             yield replace(case, facts=case.facts[:low] + rest)
             if rest and (waited := sum(fact.gap for fact in gone)):  # the same, with the clock where it was
                 yield replace(case, facts=(*case.facts[:low], replace(rest[0], gap=rest[0].gap + waited), *rest[1:]))
         size //= 2
+
+
+def _nearer(facts: tuple[Fact, ...], n_gone: int) -> tuple[Fact, ...]:
+    """The facts after a gap that has closed: what lies before it and is taken back stays so."""
+    return tuple(
+        replace(fact, undoes=max(fact.undoes - n_gone, 1)) if fact.undoes > j else fact
+        for j, fact in enumerate(facts, 1)
+    )
 
 
 def _plainer(item: Any) -> Iterator[Any]:

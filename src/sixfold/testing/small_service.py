@@ -201,7 +201,7 @@ def small_events(system: SmallSystem, *, n_users: int = 20, n_watches: int = 300
 
 def state_of(system: SmallSystem, log: Log, stop: int | None = None) -> OnlineFeatures:
     """The features folded from the log's start to `stop`, or to its end."""
-    features = OnlineFeatures(system.online, MemoryStore())
+    features = OnlineFeatures(system.online, MemoryStore(), read=log.read)
     end = log.end()[0] if stop is None else stop
     features.fold(log.read(0, end), end)
     return features

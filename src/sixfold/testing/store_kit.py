@@ -7,6 +7,7 @@ is cut down to what the fault needs, and told in words.
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -97,15 +98,12 @@ def _report(law: Law, make_store: MakeStore, features: FeatureSet, case: Case) -
 
     found = [(part, least(part)) for part in _alone(law, make_store, features, case)]
     part, case = min(found or [(features, least(features))], key=lambda item: len(item[1].facts))
+    law = _plainest(law, make_store, part, case)
     worst = _try(law, make_store, part, case)[0]
     if 0 <= worst.row < len(case.moments):
         case = replace(case, moments=(case.moments[worst.row],))
-    lines = [
-        f"the store breaks the law {law.name!r}",
-        "",
-        *told(case, part, law.marks(sum(not fact.again for fact in case.facts))),
-        "",
-    ]
+    marks = law.marks(sum(not fact.again for fact in case.facts))
+    lines = [f"the store breaks the law {law.name!r}", *told(case, part, marks)]
     if len(part) == 1 or worst.column in part:
         feature = part[worst.column] if worst.column in part else next(iter(part))
         lines.append(f"feature   {feature.name}: {described(feature)}")
@@ -143,7 +141,9 @@ def ask(online: OnlineFeatures, spine: Table) -> Table:
 
 def _anything(rng: np.random.Generator, most: int) -> tuple[FeatureSet, Case]:
     features = EVERYTHING if rng.random() < 0.7 else draw_features(rng, 8)
-    return features, _at_the_end(draw(rng, int(rng.integers(0, most)), int(rng.integers(1, 5))))
+    return features, _at_the_end(
+        draw(rng, int(rng.integers(0, most)), int(rng.integers(1, 5)), retractions=float(rng.choice((0, 0, 0.15))))
+    )
 
 
 def _at_the_end(case: Case) -> Case:
@@ -156,16 +156,21 @@ def _built(case: Case) -> tuple[dict[str, Table], Table, int]:
     return history, spine, sum(map(len, history.values()))
 
 
+def _opened(make_store: MakeStore, features: FeatureSet, history: Mapping[str, Table]) -> OnlineFeatures:
+    """Features over a new store, with the log that events are looked up in once they are taken back."""
+    return OnlineFeatures(features, make_store(), read=partial(between, history))
+
+
 def _values(make_store: MakeStore, features: FeatureSet, case: Case) -> list[Difference]:
     history, spine, end = _built(case)
-    online = OnlineFeatures(features, make_store())
+    online = _opened(make_store, features, history)
     online.fold(history, end)
     return compare(oracle(features, history, spine), ask(online, spine))
 
 
 def _cuts(make_store: MakeStore, features: FeatureSet, case: Case) -> list[Difference]:
     history, spine, end = _built(case)
-    online = OnlineFeatures(features, make_store())
+    online = _opened(make_store, features, history)
     for stop in (*_cut_points(end), end):
         online.fold(between(history, online.offset, stop), stop)
         found = ask(online, spine)  # reading in between must leave no trace
@@ -179,7 +184,7 @@ def _cut_points(end: int) -> list[int]:
 
 def _recovery(make_store: MakeStore, features: FeatureSet, case: Case) -> list[Difference]:
     history, spine, end = _built(case)
-    before, after = (OnlineFeatures(features, make_store()) for _ in range(2))
+    before, after = (_opened(make_store, features, history) for _ in range(2))
     before.fold(between(history, 0, end // 2), end // 2)
     after.fold(history, end)  # what a store held before it loads must be gone
     with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +200,7 @@ def _isolation(make_store: MakeStore, features: FeatureSet, case: Case) -> list[
     history, spine, end = _built(case)
     some = (end + 1) // 2
     early = spine.with_columns({"offset": np.full(len(spine), some)})
-    first, second = (OnlineFeatures(features, make_store()) for _ in range(2))
+    first, second = (_opened(make_store, features, history) for _ in range(2))
     first.fold(history, end)
     second.fold(between(history, 0, some), some)
     return compare(oracle(features, history, early), ask(second, early))
@@ -220,7 +225,7 @@ def _edges(rng: np.random.Generator, most: int) -> tuple[FeatureSet, Case]:
 
 def _expiry(make_store: MakeStore, features: FeatureSet, case: Case) -> list[Difference]:
     history, spine, end = _built(case)
-    online = OnlineFeatures(features, make_store())
+    online = _opened(make_store, features, history)
     for stop in (*_cut_points(end), end):
         online.fold(between(history, online.offset, stop), stop)
     expected = oracle(features, history, spine)

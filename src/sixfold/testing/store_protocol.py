@@ -65,7 +65,7 @@ def check_protocol(make_store: Callable[[], Store], *, n_histories: int, seed: i
             calls = [f"{i:2}. {fold}" for i, fold in enumerate(folds, 1)]
             groups = {fold.group for fold in folds}
             shapes = [f"    {name!r} is {shape}" for name, shape in SHAPES.items() if name in groups]
-            lines = ["the store breaks the law 'state is what the protocol says'", "", *shapes, *calls, ""]
+            lines = ["the store breaks the law 'state is what the protocol says'", *shapes, *calls]
             raise FeatureError("\n".join([*lines, _fault(make_store, folds)]))
 
 

@@ -31,7 +31,10 @@ def told(case: Case, features: FeatureSet, marks: Mapping[int, str]) -> list[str
         lines += [f"   -- {marks[n]} --"] if n in marks else []
         now, n = now + fact.gap, n + 1
         clocks.append(now)
-        lines.append(f"{n:2}. {_event(fact, STREAMS[fact.stream], now, used)}")
+        said = _event(fact, STREAMS[fact.stream], now, used)
+        if fact.undoes:
+            said = f"event {max(n - fact.undoes, 1)} is taken back, arrived {clock(now)}"
+        lines.append(f"{n:2}. {said}")
     lines += [f"   -- {marks[n]} --"] if n in marks else []
     asked = [(moment, clocks[min(moment.seen, n)]) for moment in case.moments]
     return lines + [f" ?  {_question(moment, features, now)}" for moment, now in asked]

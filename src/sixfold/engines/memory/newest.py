@@ -138,7 +138,7 @@ class NewestRings:
     @property
     def n_rows(self) -> int:
         """The number of rows that hold events."""
-        return int(np.count_nonzero((self._places[0] != NEUTRAL).any(axis=1)))
+        return int(np.count_nonzero(self._head))
 
     @property
     def n_bytes(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from sixfold._core.errors import FeatureError
 from sixfold._core.table import Array, Table
 from sixfold.data.events import field_values
+from sixfold.data.retraction import RETRACTION
 from sixfold.engines.relational.encoding import Masked, Sink, Texts, kind_of
 from sixfold.engines.relational.layout import Layout, StreamColumns
 from sixfold.features.algebra import prepare, value_kind
@@ -72,7 +73,12 @@ class EventWriter:
         self._newest: dict[str, int] = {}
 
     def write(self, history: Mapping[str, Table]) -> None:
-        """Add a chunk; raises FeatureError if it does not come after the chunks before."""
+        """Add a chunk; raises FeatureError if it does not come after the chunks before, or retracts an event."""
+        if history.get(RETRACTION):
+            raise FeatureError(
+                "events are retracted, which relational engines do not know of yet",
+                hint="compute these features in process, with sixfold.features.as_of",
+            )
         tables = {name: history[name] for name in self.layout.streams if history.get(name)}
         if not tables:
             return
