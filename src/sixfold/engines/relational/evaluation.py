@@ -22,6 +22,9 @@ __all__ = ["Backend", "Evaluation"]
 EXACT = 2.0**53
 """Sums of whole numbers below this are exact in float64, which backends add faster than wide integers."""
 
+_MANY_ROWS = 2_000_000
+"""Events times levels that are put into one relation: more would be sorted as a whole, out of memory."""
+
 
 class Backend(Protocol):
     """A database that runs the SQL which Ibis renders. All columns are numbers, and null."""
@@ -185,9 +188,11 @@ class Evaluation:
         if not self._is_asked(keyed):
             return
         events, spine, told = self._events[keyed.stream.name], self._spine, []
-        if used := sorted(self._questions.levels[cut]):
-            levels = self._table(f"levels_{self._views}", {"level": np.array(used)})
-            on_time = {name: plan.unless(events[f"late_{cut.hop}"], events[name]) for name in lanes}
+        on_time = {name: plan.unless(events[f"late_{cut.hop}"], events[name]) for name in lanes}
+        used = sorted(self._questions.levels[cut])
+        at_once = max(1, _MANY_ROWS // self._writer.sinks[keyed.stream.name].rows)
+        for i in range(0, len(used), at_once):
+            levels = self._table(f"levels_{self._views}", {"level": np.array(used[i : i + at_once])})
             told.append(plan.range_maxima(events, levels, spine, called, keyed.keys, lanes=on_time))
         if (sink := self._writer.late[keyed.stream.name, cut.hop]).rows:
             late = self._relation(sink.path)

@@ -182,18 +182,19 @@ def range_maxima(
     """
     import ibis
 
+    nothing = dict.fromkeys(lanes, number(NEUTRAL))
+    inside = _known(spine.semi_join(levels, spine[f"level_{cut}"] == levels["level"]), keys)
+    second, level = inside[f"next_{cut}"], inside[f"level_{cut}"]
+    asked = [
+        inside.select(*keys, level=level, block=block, position=position, question="id", **nothing)
+        for block, position in ((second, inside["stop"] * 2), (second - 1, inside[f"from_{cut}"] * -2))
+    ]
     theirs = _known(events, keys).select(*keys, "offset", **lanes).cross_join(levels)
     theirs = theirs.mutate(block=_shifted(theirs["offset"], theirs["level"]), position=theirs["offset"] * 2 + 1)
+    theirs = theirs.semi_join(_union(asked).select(*keys, "level", "block"), [*keys, "level", "block"])
     position = ibis.ifelse(theirs["block"] & 1 == 1, theirs["position"], -theirs["position"])
-    parts = [
-        theirs.select(*keys, "level", "block", position=position, question=null(), **{n: theirs[n] for n in lanes})
-    ]
-    nothing = dict.fromkeys(lanes, number(NEUTRAL))
-    inside = _known(spine.filter(spine[f"level_{cut}"] >= 0), keys)
-    second, level = inside[f"next_{cut}"], inside[f"level_{cut}"]
-    for block, position in ((second, inside["stop"] * 2), (second - 1, inside[f"from_{cut}"] * -2)):
-        parts.append(inside.select(*keys, level=level, block=block, position=position, question="id", **nothing))
-    union = _union(parts)
+    wanted = theirs.select(*keys, "level", "block", position=position, question=null(), **{n: theirs[n] for n in lanes})
+    union = _union([wanted, *asked])
     so_far = _so_far([*keys, "level", "block"], "position")
     told = union.select("question", **{name: union[name].max().over(so_far) for name in lanes})
     return told.filter(told["question"].notnull())
