@@ -1,5 +1,6 @@
 """Online state in an SQLite file: it outlives the process, a killed one too, and is never of two minds."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -118,6 +119,29 @@ def test_offsets_without_events_last_too(tmp_path: Path) -> None:
         online.fold({}, 70)
     with SqliteStore(tmp_path / "state.db") as store:
         assert OnlineFeatures(EVERYTHING, store).offset == 70
+
+
+def test_a_full_disk_stops_folding_whole_and_opening_again_goes_on(tmp_path: Path) -> None:
+    history, _ = build(case())
+    with SqliteStore(tmp_path / "state.db") as store:
+        online = OnlineFeatures(EVERYTHING, store)
+        online.fold(between(history, 0, 50), 50)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        try:
+            with pytest.raises(ServiceError, match="is the disk full"):
+                for stop in range(52, N_FACTS, 2):
+                    online.fold(between(history, online.offset, stop), stop)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        reached = online.offset
+        assert 50 < reached < N_FACTS // 2
+        with pytest.raises(ServiceError, match="open it again"):
+            online.fold(between(history, reached, reached + 2), reached + 2)
+        again = OnlineFeatures(EVERYTHING, store)
+        assert again.offset == reached
+        again.fold(between(history, reached, reached + 50), reached + 50)
+        assert asked(again, case().moments) == []
 
 
 def test_a_snapshot_of_one_file_is_restored_into_another_and_lasts(tmp_path: Path) -> None:
