@@ -51,7 +51,7 @@ def test_nothing_that_happens_changes_a_value(make_place: MakePlace, log: str, s
 @pytest.mark.slow
 @pytest.mark.parametrize(("log", "store"), PLACES)
 def test_nothing_that_happens_for_long_changes_a_value(make_place: MakePlace, log: str, store: str) -> None:
-    run(lambda: make_place(log, store), 150, 40)
+    run(lambda: make_place(log, store), 60, 40)
 
 
 class ForgetsTooEarly(MemoryStore):
