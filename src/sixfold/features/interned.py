@@ -97,7 +97,7 @@ class Joined(Interned):
     def find_pairs(self, left: Array, right: Array) -> Array:
         """The number of each pair, 0 where it has none; one of the sides may be of length 1."""
         # No pair with a 0 in it was ever added.
-        if len(left) > 1 or len(right) == 0 or (top := int(right.max())) >= _FEW:
+        if len(left) != 1 or len(right) == 0 or (top := int(right.max())) >= _FEW:
             return self._keys.find((left << 32) | right)
         distinct = np.flatnonzero(np.bincount(right))
         place = np.zeros(top + 1, np.int64)
