@@ -7,6 +7,7 @@ import pytest
 
 from sixfold._core.errors import FeatureError
 from sixfold._core.table import Table
+from sixfold.data.retraction import RETRACTION
 from sixfold.engines.relational import DuckDbEngine
 from sixfold.features import FeatureSet, as_of
 from sixfold.features.definitions import Aggregate
@@ -29,6 +30,13 @@ class ForgetsLate(NumpyEngine):
     def as_of(self, features: FeatureSet, history: History, spine: Table) -> Table:
         kept = {name: table.take(table["arrived"] - table["at"] < 86_400_000_000) for name, table in history.items()}
         return super().as_of(features, {name: table for name, table in kept.items() if table}, spine)
+
+
+class TakesNothingBack(NumpyEngine):
+    """Does not look at retractions."""
+
+    def as_of(self, features: FeatureSet, history: History, spine: Table) -> Table:
+        return super().as_of(features, {n: t for n, t in history.items() if n != RETRACTION}, spine)
 
 
 class LosesDoubles(NumpyEngine):
@@ -98,6 +106,7 @@ def test_an_engine_may_refuse_what_it_cannot_do_but_not_everything() -> None:
     [
         (SeesItself, "values are those of the oracle"),
         (ForgetsLate, "values are those of the oracle"),
+        (TakesNothingBack, "values are those of the oracle"),
         (LosesDoubles, "a row's values do not depend"),
         (FirstChunkOnly, "chunks of the history"),
         (Remembers, "nothing is kept"),

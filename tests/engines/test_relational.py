@@ -22,7 +22,8 @@ ENGINE = DuckDbEngine(memory="500MB", threads=1)
 def cases(seed: int, n: int, most_facts: int) -> Iterator[tuple[FeatureSet, Case, np.random.Generator]]:
     rng = np.random.default_rng(seed)
     for i in range(n):
-        yield EVERYTHING if i % 2 else draw_features(rng, 10), draw(rng, int(rng.integers(0, most_facts)), 6), rng
+        case = draw(rng, int(rng.integers(0, most_facts)), 6, retractions=float(rng.choice((0, 0.15))))
+        yield EVERYTHING if i % 2 else draw_features(rng, 10), case, rng
 
 
 @pytest.mark.parametrize("seed", range(3))

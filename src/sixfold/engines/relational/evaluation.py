@@ -63,6 +63,7 @@ class Evaluation:
         self._scratch, self._folder, self._views = scratch, folder, 0
         self._spine: Any = None
         self._events: dict[str, Any] = {}
+        self._dead: dict[str, Any] = {}
         self._made: dict[str, Any] = {}
 
     def run(self) -> Answers:
@@ -86,6 +87,9 @@ class Evaluation:
         """Views of what was written, and the keys that are attributes of entities."""
         self._spine = base = self._relation(self._questions.sink.path)
         written = {name: self._relation(sink.path) for name, sink in self._writer.sinks.items() if sink.rows}
+        if (sink := self._writer.retractions).rows:
+            over = self._relation(sink.path)
+            written = {name: self._saved(plan.with_ends(events, over)) for name, events in written.items()}
         for name, events in written.items():
             crosses = sorted(self.layout.streams[name].crosses)
             self._events[name] = self._crossed(events, "offset", "offset", crosses, written)
@@ -95,6 +99,10 @@ class Evaluation:
             everything = {EVERYTHING: plan.number(0)}
             self._spine = self._spine.mutate(**everything)
             self._events = {name: events.mutate(**everything) for name, events in self._events.items()}
+        for name, events in self._events.items():
+            self._events[name], dead = _lives(events)
+            if dead is not None:
+                self._dead[name] = dead
 
     def _crossed(self, rows: Any, row: str, stop: str, crosses: Sequence[str], written: dict[str, Any]) -> Any:
         """The rows with the crossed fields of these streams as they were known at each row."""
@@ -108,9 +116,12 @@ class Evaluation:
                 out = out.mutate(**{field: plan.null() for field in fields})
                 continue
             keys = [key_column(entity) for entity in columns.stream.keys]
-            found = plan.newest_events(written[name], rows, keys, row=row, stop=stop, calm=name in self._writer.calm)
-            found = plan.with_values(found, written[name], fields).drop("newest_at")
-            out = plan.keyed_by(out, self._saved(found), row, "question")
+            living, dead = _lives(written[name])
+            found = plan.newest_events(living, rows, keys, row=row, stop=stop, calm=name in self._writer.calm)
+            found = plan.with_values(found, living, fields)
+            if dead is not None:
+                found = plan.with_alive(found, dead, (rows, row, stop), keys, n=1, oldest=False)
+            out = plan.keyed_by(out, self._saved(found.select("question", *fields)), row, "question")
         return self._saved(out)
 
     def _sums(self, keyed: Keyed, cuts: tuple[Cut, ...]) -> None:
@@ -136,6 +147,16 @@ class Evaluation:
                 for question, found in self._found(told, self.n_rows * step):
                     for name in adding:
                         running[name].reshape(-1)[question] -= self._joined(name, found)
+            if (dead := self._dead.get(keyed.stream.name)) is not None:
+                both = {n: (expr, True) for name in adding for n, expr in self._split(name, dead[name])}
+                both |= {n: (dead[n], False) for n in names if n in always}
+                told = plan.while_alive(dead, asks, keyed.keys, both, carry=())
+                for question, found in self._found(told, self.n_rows * step):
+                    for name in names:
+                        merged, more = running[name].reshape(-1), self._joined(name, found)
+                        merged[question] = (
+                            merged[question] + more if name in adding else np.maximum(merged[question], more)
+                        )
         for name, merged in running.items():
             self.answers.lanes[keyed.name, Cut(None), name] = merged[:, 0]
             for i, cut in enumerate(windows):
@@ -166,8 +187,8 @@ class Evaluation:
         [lane] = keyed.lanes
         events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
         off_time = None if cuts == (Cut(None),) else self._off_time(keyed)
-        n = events[lane].cast("float64")
-        told = plan.occurrences(events, off_time, asks, keyed.keys, item=item, lane=n)
+        dead = self._dead.get(keyed.stream.name)
+        told = plan.occurrences(events, off_time, asks, keyed.keys, item=item, lane=lane, dead=dead)
         path = self._folder / f"counts_{self._views}"
         self._backend.save(self._sql(told), path)
         self.answers.counts[keyed.name, cuts[0]] = path
@@ -197,6 +218,8 @@ class Evaluation:
         if (sink := self._writer.late[keyed.stream.name, cut.hop]).rows:
             late = self._relation(sink.path)
             told.append(plan.late_maxima(events, late, spine, f"low_{called}", keyed.keys, lanes=lanes))
+        if (dead := self._dead.get(keyed.stream.name)) is not None:
+            told.append(plan.alive_maxima(dead, spine, f"since_{called}", keyed.keys, lanes=lanes))
         for relation in told:
             for question, found in self._found(relation, self.n_rows):
                 for name in lanes:
@@ -210,16 +233,20 @@ class Evaluation:
         if not self._is_asked(keyed):
             return
         events = self._events[keyed.stream.name]
-        held = events if newest.where is None else events.filter(events[newest.where] == 1)
+        held, dead = (_where(part, newest.where) for part in (events, self._dead.get(keyed.stream.name)))
         calm = keyed.stream.name in self._writer.calm
         if newest.oldest:
-            told = plan.oldest_events(held, self._spine, keyed.keys)
-            told = plan.with_values(told, events, values).mutate(place=0)
+            told = plan.with_values(plan.oldest_events(held, self._spine, keyed.keys), events, values)
         elif newest.n == 1:
             told = plan.newest_events(held, self._spine, keyed.keys, row="id", stop="stop", calm=calm)
-            told = plan.with_values(told, events, values).mutate(place=0)
+            told = plan.with_values(told, events, values)
         else:
             told = plan.newest_rows(held, self._spine, keyed.keys, n=newest.n, values=values)
+        if dead is not None:
+            asking = (self._spine, "id", "stop")
+            told = plan.with_alive(told, dead, asking, keyed.keys, n=newest.n, oldest=newest.oldest)
+        elif newest.n == 1:
+            told = told.mutate(place=plan.number(0))
         for question, found in self._found(told, self.n_rows * newest.n):
             place = question * newest.n + (newest.n - 1 - found["place"])
             out["known"].reshape(-1)[place] = 1
@@ -267,3 +294,14 @@ class Evaluation:
         import ibis
 
         return str(ibis.to_sql(relation, dialect=self._backend.dialect))
+
+
+def _lives(events: Any) -> tuple[Any, Any]:
+    """The events that are never retracted, and the others (None if no event is)."""
+    if "until" not in events.columns:
+        return events, None
+    return events.filter(events["until"].isnull()).drop("until"), events.filter(events["until"].notnull())
+
+
+def _where(events: Any, flag: str | None) -> Any:
+    return events if events is None or flag is None else events.filter(events[flag] == 1)

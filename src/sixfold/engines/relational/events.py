@@ -57,7 +57,8 @@ class EventWriter:
     """Writes the events of a history, chunk after chunk; `sinks` has a file for each stream.
 
     `late` has files by (stream, hop) where there are events off time, `repairs` by stream; `levels` are the (hop, size)
-    of the blocks in them; `totals` bounds every sum over a lane; `calm` are the streams whose `at` never falls.
+    of the blocks in them; `retractions` are what ends the life of which event; `totals` bounds every sum over a
+    lane; `calm` are the streams whose `at` never falls.
     """
 
     def __init__(self, layout: Layout, folder: Path, texts: Texts) -> None:
@@ -67,18 +68,16 @@ class EventWriter:
         places = [(name, hop) for name, columns in layout.streams.items() for hop in sorted(columns.hops)]
         self.late = {(name, hop): Sink(folder / f"late_{name}_{hop}.parquet") for name, hop in places}
         self.repairs = {name: Sink(folder / f"repairs_{name}.parquet") for name in layout.streams}
+        self.retractions = Sink(folder / "retractions.parquet")
         self.levels: dict[str, set[tuple[int, int]]] = {name: set() for name in layout.streams}
         self.totals: dict[str, float] = {}
         self.calm = set(layout.streams)
         self._newest: dict[str, int] = {}
 
     def write(self, history: Mapping[str, Table]) -> None:
-        """Add a chunk; raises FeatureError if it does not come after the chunks before, or retracts an event."""
-        if history.get(RETRACTION):
-            raise FeatureError(
-                "events are retracted, which relational engines do not know of yet",
-                hint="compute these features in process, with sixfold.features.as_of",
-            )
+        """Add a chunk; raises FeatureError if it does not come after the chunks before."""
+        if retracted := history.get(RETRACTION):
+            self.retractions.write({"target": retracted["target"], "until": retracted["offset"]})
         tables = {name: history[name] for name in self.layout.streams if history.get(name)}
         if not tables:
             return
@@ -144,7 +143,7 @@ class EventWriter:
 
     def close(self) -> None:
         """Finish the files; a stream without events gets none."""
-        for sink in (*self.sinks.values(), *self.late.values(), *self.repairs.values()):
+        for sink in (self.retractions, *self.sinks.values(), *self.late.values(), *self.repairs.values()):
             sink.close()
 
 

@@ -12,6 +12,7 @@ from sixfold.features.store import NEUTRAL
 
 __all__ = [
     "Relation",
+    "alive_maxima",
     "keyed_by",
     "late_maxima",
     "newest_events",
@@ -24,6 +25,9 @@ __all__ = [
     "repairs",
     "running",
     "unless",
+    "while_alive",
+    "with_alive",
+    "with_ends",
     "with_values",
 ]
 
@@ -135,7 +139,8 @@ def occurrences(
     keys: Sequence[str],
     *,
     item: str,
-    lane: Any,
+    lane: str,
+    dead: Relation | None,
 ) -> Relation:
     """How often each item occurs under the key of each row: `id`, `item` and `n` > 0.
 
@@ -145,15 +150,38 @@ def occurrences(
     pairs = theirs.group_by([*keys, item]).aggregate(first=theirs["offset"].min())
     asked = _known(asks, keys).join(pairs, list(keys))
     asked = asked.filter(asked["first"] < asked["stop"]).drop("first")
-    told = running(events, asked, [*keys, item], {"n": (lane, True)}, carry=[item])
+    told = running(events, asked, [*keys, item], {"n": (events[lane].cast("float64"), True)}, carry=[item])
     sign = 1 - (told["question"] & 1) * 2
     parts = [told.select(item, id=told["question"] >> 1, n=told["n"] * sign)]
     if off_time is not None:
-        more = repairs(events, off_time, asked, [*keys, item], {"n": lane}, carry=[item])
+        more = repairs(events, off_time, asked, [*keys, item], {"n": events[lane].cast("float64")}, carry=[item])
         parts.append(more.select(item, id=more["question"] >> 1, n="n"))
+    if dead is not None:
+        gone = while_alive(dead, asks, keys, {"n": (dead[lane].cast("float64"), True)}, carry=[item])
+        parts.append(gone.select(item, id=gone["question"] >> 1, n=gone["n"] * (1 - (gone["question"] & 1) * 2)))
     union = _union(parts)
     counts = union.group_by(["id", item]).aggregate(n=union["n"].sum())
     return counts.filter(counts["n"] > 0).select("id", item=item, n="n").order_by("id")
+
+
+def with_ends(events: Relation, retractions: Relation) -> Relation:
+    """The events with the offset of their first retraction, `until`; null where there is none."""
+    first = retractions.group_by("target").aggregate(until=retractions["until"].min())
+    return events.left_join(first, events["offset"] == first["target"]).drop("target")
+
+
+def while_alive(
+    dead: Relation, asks: Relation, keys: Sequence[str], lanes: Mapping[str, tuple[Any, bool]], *, carry: Sequence[str]
+) -> Relation:
+    """As `running`, over events that are retracted later than the question's `stop`, under the full condition."""
+    merged = {name: lane for name, (lane, _) in lanes.items()}
+    theirs = dead.select(*keys, *carry, "at", "until", event="offset", **merged)
+    both = _known(asks, keys).join(_known(theirs, [*keys, *carry]), list(keys))
+    both = both.filter([both["event"] < both["stop"], both["until"] >= both["stop"], both["at"] < both["since"]])
+    both = both.group_by(["question", *carry])
+    return both.aggregate(
+        **{n: (lambda t, n=n, adds=adds: t[n].sum() if adds else t[n].max()) for n, (_, adds) in lanes.items()}
+    )
 
 
 def _shifted(value: Any, bits: Any) -> Any:
@@ -169,6 +197,14 @@ def late_maxima(
     rows = _known(spine, keys).select(*keys, "stop", low=low, question="id")
     both = rows.join(off, list(keys))
     both = both.filter([both["event"] < both["stop"], both["tile"] >= both["low"]])
+    return both.group_by("question").aggregate(**{name: both[name].max() for name in lanes})
+
+
+def alive_maxima(dead: Relation, spine: Relation, since: str, keys: Sequence[str], *, lanes: Sequence[str]) -> Relation:
+    """The greatest of the events from the instant `since` on that are retracted only after the row's offset."""
+    theirs = _known(dead, keys).select(*keys, "at", "until", *lanes, event="offset")
+    both = _known(spine, keys).select(*keys, "stop", since=since, question="id").join(theirs, list(keys))
+    both = both.filter([both["event"] < both["stop"], both["until"] >= both["stop"], both["at"] >= both["since"]])
     return both.group_by("question").aggregate(**{name: both[name].max() for name in lanes})
 
 
@@ -248,7 +284,29 @@ def _moments(events: Relation, rows: Relation, keys: Sequence[str], *, row: str,
 def with_values(found: Relation, events: Relation, values: Sequence[str]) -> Relation:
     """The found events' values."""
     wanted = events.select("offset", *values)
-    return found.join(wanted, found["newest"] == wanted["offset"]).drop("offset", "newest")
+    return found.join(wanted, found["newest"] == wanted["offset"]).drop("offset").rename(event="newest")
+
+
+def with_alive(
+    found: Relation, dead: Relation, asking: tuple[Relation, str, str], keys: Sequence[str], *, n: int, oldest: bool
+) -> Relation:
+    """The newest `n` events (or the oldest) of those found and those that are retracted only after a row's offset.
+
+    `asking` are rows, with the columns of their number and offset; found are `question`, `event`, `newest_at`, values.
+    """
+    import ibis
+
+    rows, row, stop = asking
+    values = [name for name in found.columns if name not in ("question", "event", "newest_at", "place")]
+    mine = _known(rows, keys).select(*keys, question=row, stop=stop)
+    gone = mine.join(_known(dead, keys).select(*keys, "until", *values, event="offset", newest_at="at"), list(keys))
+    gone = gone.filter([gone["event"] < gone["stop"], gone["until"] >= gone["stop"]])
+    columns = ["question", "event", "newest_at", *values]
+    both = _union([found.select(*columns), gone.select(*columns)])
+    newer = [both["newest_at"], both["event"]]
+    order = ibis.window(group_by="question", order_by=newer if oldest else [ibis.desc(column) for column in newer])
+    both = both.mutate(place=ibis.row_number().over(order))
+    return both.filter(both["place"] < n)
 
 
 def newest_rows(events: Relation, rows: Relation, keys: Sequence[str], *, n: int, values: Sequence[str]) -> Relation:
@@ -276,4 +334,4 @@ def newest_rows(events: Relation, rows: Relation, keys: Sequence[str], *, n: int
     ranked = ranked.filter(ranked["place"] < n)
     wanted = events.select("offset", *values)
     told = ranked.join(wanted, ranked["event"] == wanted["offset"])
-    return told.select("question", "newest_at", "place", *values)
+    return told.select("question", "event", "newest_at", "place", *values)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sixfold._core.errors import FeatureError
 from sixfold._core.table import Array, Table
+from sixfold.data.retraction import NEVER
 from sixfold.engines.relational.encoding import Masked, Sink
 from sixfold.engines.relational.events import ORIGIN, EventWriter
 from sixfold.engines.relational.layout import key_column
@@ -24,7 +25,8 @@ class QuestionWriter:
     end of one block and the start of the next of 2**level_c offsets, of which `next_c` is the second.
 
     `asks` has a file for each pass: the `question` id * `step_of(cuts)` is about `stop`, those after it about where
-    each cut begins, `place`; with the cut's `hop` and lowest tile `low`.
+    each cut begins, `place`; with the cut's `hop` and lowest tile `low`. If there are retractions, `since` is the
+    instant at which a cut begins, and the end of all time for the question about `stop`.
     """
 
     def __init__(self, events: EventWriter, folder: Path) -> None:
@@ -51,6 +53,8 @@ class QuestionWriter:
             low, begin = self._begin(cut, spine["at"], stop)
             level = _highest_bit(begin ^ stop)
             self.levels[cut].update(np.unique(level[begin < stop]).tolist())
+            if self._events.retractions.rows:
+                out[f"since_{name}"] = (low - ORIGIN) * np.int64(cut.hop or 0)
             out |= {f"low_{name}": low, f"from_{name}": begin, f"next_{name}": stop >> np.maximum(level, 0)}
             out[f"level_{name}"] = np.where(begin < stop, level, -1)
         if len(spine):
@@ -68,11 +72,14 @@ class QuestionWriter:
         windows = [cut for cut in cuts if cut.hop is not None]
         question, common = rows * step_of(cuts), {"id": rows, "stop": stop, **keys}
         nothing = np.zeros(len(rows), np.int64)
-        self.asks[cuts].write(common | {"question": question, "place": stop, "hop": nothing, "low": nothing})
+        with_since = self._events.retractions.rows > 0
+        last = {"since": np.full(len(rows), NEVER)} if with_since else {}
+        self.asks[cuts].write(common | {"question": question, "place": stop, "hop": nothing, "low": nothing} | last)
         for i, cut in enumerate(windows, 1):
             low, begin = self._begin(cut, at, stop)
             hop = np.full(len(rows), cut.hop)
-            self.asks[cuts].write(common | {"question": question + i, "place": begin, "hop": hop, "low": low})
+            since = {"since": (low - ORIGIN) * hop} if with_since else {}
+            self.asks[cuts].write(common | {"question": question + i, "place": begin, "hop": hop, "low": low} | since)
 
     def _keep(self, spine: Table) -> None:
         columns = {
