@@ -9,6 +9,7 @@ lateness. Events that are retracted are seen for a while only, by what `lives` s
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def _group_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array
     # Rows in the order of the events they see: look-ups then walk through memory instead of jumping.
     by_key = np.argsort(codes, kind="stable")
     sights, at = visible.see(codes[by_key], spine["offset"][by_key], ranks[by_key]), spine["at"][by_key]
-    for slot, column in (*_newest_columns(group, events, sights, at), *_window_columns(group, events, sights, at)):
+    for slot, column in chain(_newest_columns(group, events, sights, at), _window_columns(group, events, sights, at)):
         out = np.empty_like(column)
         out[by_key] = column
         yield slot, out
@@ -206,7 +207,7 @@ def _window_columns(group: Group, events: Table, sights: list[Sight], at: Array)
     by_cuts: dict[tuple[Cut, ...], list[Aggregated]] = {}
     for member in group.aggregates:
         by_cuts.setdefault(member.feature.cuts, []).append(member)
-    for cuts, same in by_cuts.items():
+    for cuts, same in sorted(by_cuts.items(), key=lambda item: item[0][0].hop or 0):
         used = {i for member in same for i in member.lanes}
         merged = [windows.merge(sights, at, cut, used) for cut in cuts]
         for member in same:
@@ -244,6 +245,8 @@ class _Windows:
                 self._values[name[0]] = _lane_values(self._group.lanes, self._events, ordered)
             of_hop = [member for member in self._group.aggregates if member.feature.cuts[0].hop == hop]
             used = {i for member in of_hop for i in member.lanes}
+            if any(other != hop for _, other in self._tiled):
+                self._tiled.clear()  # members come by hop: what is left behind is not asked for again
             self._tiled[name] = Tiled(ordered, hop, {i: (self._group.lanes[i], self._values[name[0]][i]) for i in used})
         return self._tiled[name]
 

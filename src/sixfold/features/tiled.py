@@ -23,10 +23,10 @@ class Tiled:
         tile = tile_of(ordered.at, hop)
         self._base, self._top = int(tile.min()), int(tile.max())
         self._bits = (self._top - self._base + 1).bit_length()
-        self._tile = tile
         reached = (ordered.key << self._bits) | (tile - self._base)
         self._reached = np.maximum.accumulate(reached)
         self._late = np.flatnonzero(reached != self._reached)
+        self._late_tiles = tile[self._late]
         self._on_time = {i: self._without_late(lane, values) for i, (lane, values) in lanes.items()}
 
     def _without_late(self, lane: Lane, values: Array) -> Array:
@@ -59,7 +59,7 @@ class Tiled:
         rows = np.flatnonzero(first < stop)
         lanes = [self._lanes[i] for i in out]
         merged = suffix_merge(
-            self._tile[self._late],
+            self._late_tiles,
             [values[self._late] for _, values in lanes],
             [lane.adds for lane, _ in lanes],
             first=first[rows],
