@@ -7,11 +7,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from sixfold._core.table import Array
-from sixfold.engines.relational import plan
+from sixfold.engines.relational import maxima, relations, sums
 from sixfold.engines.relational.answers import Answers, Scratch
 from sixfold.engines.relational.encoding import Sink
 from sixfold.engines.relational.events import EventWriter
 from sixfold.engines.relational.layout import EVERYTHING, Keyed, Newest, key_column, value_column
+from sixfold.engines.relational.newest import (
+    newest_events,
+    newest_rows,
+    oldest_events,
+    with_alive,
+    with_values,
+)
 from sixfold.engines.relational.questions import QuestionWriter, step_of
 from sixfold.features.store import NEUTRAL
 from sixfold.features.windows import Cut
@@ -89,14 +96,14 @@ class Evaluation:
         written = {name: self._relation(sink.path) for name, sink in self._writer.sinks.items() if sink.rows}
         if (sink := self._writer.retractions).rows:
             over = self._relation(sink.path)
-            written = {name: self._saved(plan.with_ends(events, over)) for name, events in written.items()}
+            written = {name: self._saved(sums.with_ends(events, over)) for name, events in written.items()}
         for name, events in written.items():
             crosses = sorted(self.layout.streams[name].crosses)
             self._events[name] = self._crossed(events, "offset", "offset", crosses, written)
         crosses = sorted({cross for columns in self.layout.streams.values() for cross in columns.crosses})
         self._spine = self._crossed(base, "id", "stop", crosses, written)
         if any(not keyed.by for keyed in self.layout.keyed):
-            everything = {EVERYTHING: plan.number(0)}
+            everything = {EVERYTHING: relations.number(0)}
             self._spine = self._spine.mutate(**everything)
             self._events = {name: events.mutate(**everything) for name, events in self._events.items()}
         for name, events in self._events.items():
@@ -113,15 +120,15 @@ class Evaluation:
             columns = self.layout.streams[name]
             fields = list(columns.fields)
             if name not in written:
-                out = out.mutate(**{field: plan.null() for field in fields})
+                out = out.mutate(**{field: relations.null() for field in fields})
                 continue
             keys = [key_column(entity) for entity in columns.stream.keys]
             living, dead = _lives(written[name])
-            found = plan.newest_events(living, rows, keys, row=row, stop=stop, calm=name in self._writer.calm)
-            found = plan.with_values(found, living, fields)
+            found = newest_events(living, rows, keys, row=row, stop=stop, calm=name in self._writer.calm)
+            found = with_values(found, living, fields)
             if dead is not None:
-                found = plan.with_alive(found, dead, (rows, row, stop), keys, n=1, oldest=False)
-            out = plan.keyed_by(out, self._saved(found.select("question", *fields)), row, "question")
+                found = with_alive(found, dead, (rows, row, stop), keys, n=1, oldest=False)
+            out = sums.keyed_by(out, self._saved(found.select("question", *fields)), row, "question")
         return self._saved(out)
 
     def _sums(self, keyed: Keyed, cuts: tuple[Cut, ...]) -> None:
@@ -139,18 +146,18 @@ class Evaluation:
             both = {n: (expr, True) for n, expr in lanes.items()} | {
                 n: (events[n], False) for n in names if n in always
             }
-            for question, found in self._found(plan.running(events, asks, keyed.keys, both), self.n_rows * step):
+            for question, found in self._found(sums.running(events, asks, keyed.keys, both), self.n_rows * step):
                 for name in names:
                     running[name].reshape(-1)[question] = self._joined(name, found)
             if windows and (off_time := self._off_time(keyed)):
-                told = plan.repairs(events, off_time, asks, keyed.keys, lanes)
+                told = sums.repairs(events, off_time, asks, keyed.keys, lanes)
                 for question, found in self._found(told, self.n_rows * step):
                     for name in adding:
                         running[name].reshape(-1)[question] -= self._joined(name, found)
             if (dead := self._dead.get(keyed.stream.name)) is not None:
                 both = {n: (expr, True) for name in adding for n, expr in self._split(name, dead[name])}
                 both |= {n: (dead[n], False) for n in names if n in always}
-                told = plan.while_alive(dead, asks, keyed.keys, both, carry=())
+                told = sums.while_alive(dead, asks, keyed.keys, both, carry=())
                 for question, found in self._found(told, self.n_rows * step):
                     for name in names:
                         merged, more = running[name].reshape(-1), self._joined(name, found)
@@ -167,8 +174,8 @@ class Evaluation:
         """The questions of a pass with their keys, of which some may be attributes that were found for the spine."""
         asks = self._relation(self._questions.asks[cuts].path)
         if crossed := [key_column(part) for part in keyed.by if not isinstance(part, Entity)]:
-            asks = plan.keyed_by(asks, self._spine.select(*crossed, owner="id"), "id", "owner")
-        return asks if keyed.by else asks.mutate(**{EVERYTHING: plan.number(0)})
+            asks = sums.keyed_by(asks, self._spine.select(*crossed, owner="id"), "id", "owner")
+        return asks if keyed.by else asks.mutate(**{EVERYTHING: relations.number(0)})
 
     def _off_time(self, keyed: Keyed) -> tuple[Any, Any] | None:
         """The repairs of a stream, with the hops and levels of their blocks; None if all its events are on time."""
@@ -188,7 +195,7 @@ class Evaluation:
         events, asks = self._events[keyed.stream.name], self._asks(keyed, cuts)
         off_time = None if cuts == (Cut(None),) else self._off_time(keyed)
         dead = self._dead.get(keyed.stream.name)
-        told = plan.occurrences(events, off_time, asks, keyed.keys, item=item, lane=lane, dead=dead)
+        told = sums.occurrences(events, off_time, asks, keyed.keys, item=item, lane=lane, dead=dead)
         path = self._folder / f"counts_{self._views}"
         self._backend.save(self._sql(told), path)
         self.answers.counts[keyed.name, cuts[0]] = path
@@ -200,7 +207,7 @@ class Evaluation:
         return self._relation(sink.path)
 
     def _maxima(self, keyed: Keyed, cut: Cut) -> None:
-        """Other lanes over a window: ranges of offsets for the events on time, a plain join for the others."""
+        """Other lanes over a window: ranges of offsets for the events on time, blocks of the others."""
         lanes, called = keyed.lanes_of([cut], adds=False), self.layout.maxima[cut]
         assert cut.hop is not None
         merged = {name: self._scratch.full((self.n_rows,), NEUTRAL) for name in lanes}
@@ -209,17 +216,18 @@ class Evaluation:
         if not self._is_asked(keyed):
             return
         events, spine, told = self._events[keyed.stream.name], self._spine, []
-        on_time = {name: plan.unless(events[f"late_{cut.hop}"], events[name]) for name in lanes}
+        on_time = {name: relations.unless(events[f"late_{cut.hop}"], events[name]) for name in lanes}
         used = sorted(self._questions.levels[cut])
         at_once = max(1, _MANY_ROWS // self._writer.sinks[keyed.stream.name].rows)
         for i in range(0, len(used), at_once):
             levels = self._table(f"levels_{self._views}", {"level": np.array(used[i : i + at_once])})
-            told.append(plan.range_maxima(events, levels, spine, called, keyed.keys, lanes=on_time))
+            told.append(maxima.range_maxima(events, levels, spine, called, keyed.keys, lanes=on_time))
         if (sink := self._writer.late[keyed.stream.name, cut.hop]).rows:
-            late = self._relation(sink.path)
-            told.append(plan.late_maxima(events, late, spine, f"low_{called}", keyed.keys, lanes=lanes))
+            levels = self._table(f"levels_{self._views}", {"level": np.arange(sink.rows.bit_length())})
+            late, asking = self._relation(sink.path), (spine, f"low_{called}")
+            told.append(maxima.late_maxima(events, late, levels, asking, keyed.keys, lanes=lanes))
         if (dead := self._dead.get(keyed.stream.name)) is not None:
-            told.append(plan.alive_maxima(dead, spine, f"since_{called}", keyed.keys, lanes=lanes))
+            told.append(maxima.alive_maxima(dead, spine, f"since_{called}", keyed.keys, lanes=lanes))
         for relation in told:
             for question, found in self._found(relation, self.n_rows):
                 for name in lanes:
@@ -236,17 +244,17 @@ class Evaluation:
         held, dead = (_where(part, newest.where) for part in (events, self._dead.get(keyed.stream.name)))
         calm = keyed.stream.name in self._writer.calm
         if newest.oldest:
-            told = plan.with_values(plan.oldest_events(held, self._spine, keyed.keys), events, values)
+            told = with_values(oldest_events(held, self._spine, keyed.keys), events, values)
         elif newest.n == 1:
-            told = plan.newest_events(held, self._spine, keyed.keys, row="id", stop="stop", calm=calm)
-            told = plan.with_values(told, events, values)
+            told = newest_events(held, self._spine, keyed.keys, row="id", stop="stop", calm=calm)
+            told = with_values(told, events, values)
         else:
-            told = plan.newest_rows(held, self._spine, keyed.keys, n=newest.n, values=values)
+            told = newest_rows(held, self._spine, keyed.keys, n=newest.n, values=values)
         if dead is not None:
             asking = (self._spine, "id", "stop")
-            told = plan.with_alive(told, dead, asking, keyed.keys, n=newest.n, oldest=newest.oldest)
+            told = with_alive(told, dead, asking, keyed.keys, n=newest.n, oldest=newest.oldest)
         elif newest.n == 1:
-            told = told.mutate(place=plan.number(0))
+            told = told.mutate(place=relations.number(0))
         for question, found in self._found(told, self.n_rows * newest.n):
             place = question * newest.n + (newest.n - 1 - found["place"])
             out["known"].reshape(-1)[place] = 1
