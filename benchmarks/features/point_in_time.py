@@ -59,7 +59,7 @@ def duckdb(size: str, folder: Path) -> Figures:
     past = history(asked.events, asked, with_share=False)
     rows = spine(past, asked.rows)
     engine, times = DuckDbEngine(memory="2GB", threads=2, folder=folder), Times()
-    out = times.take(lambda: engine.as_of(WINDOWS, past, rows, threads=2))
+    out = times.take(lambda: engine.as_of(WINDOWS, past, rows))
     wall, cpu = times.median
     differing = _differing(_sample(out), folder)
     speed = {"rows_per_s": asked.rows / wall, "rows_per_cpu_s": asked.rows / cpu}

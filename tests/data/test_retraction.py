@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sixfold._core.errors import InputError
+from sixfold._core.errors import DefinitionError, InputError
 from sixfold._core.table import Table, column
 from sixfold.data.events import Events
 from sixfold.data.ingest import Ingest
@@ -96,11 +96,19 @@ def test_a_backfill_may_retract_what_comes_with_it() -> None:
     assert (
         quarantine.count()[RETRACTION, "field 'event': expected the id of an event of 'watch' that is in the log"] == 1
     )
+    later = retractions.take([0]).with_columns({"event": column(["a"], str), "arrived": np.array([20])})
+    assert ingest.chunk({RETRACTION: later}, now=0).accepted == {RETRACTION: 1}
+    assert log.end()[1] == 20
     with pytest.raises(InputError, match="no columns"):
         ingest.chunk({RETRACTION: retractions.with_columns({"why": retractions["of"]})}, now=0)
 
 
 KINDS = {"id": str, "at": int, "user": int, "long": bool}
+
+
+def test_the_name_of_the_stream_is_taken() -> None:
+    with pytest.raises(DefinitionError, match="cannot be called 'retraction'"):
+        Ingest(MemoryLog(), MemoryQuarantine(), [Events(RETRACTION, keys=(user,), fields={})])
 
 
 def test_a_retracted_outcome_makes_no_label() -> None:

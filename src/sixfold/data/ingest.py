@@ -112,7 +112,9 @@ class Ingest:
     ) -> None:
         self._log, self._quarantine, self._max_rows = log, quarantine, max_rows
         self._max_future, self._clamp = duration(max_future), future == "clamp"
-        contracts = tuple(contracts)
+        contracts, events = tuple(contracts), tuple(events)
+        if any(stream.name == RETRACTION for stream in events):
+            raise DefinitionError([f"a stream cannot be called {RETRACTION!r}: that is where events are taken back"])
         self._shapes = {stream.name: _shape(stream, contracts) for stream in events}
         if lost := sorted({contract.stream.name for contract in contracts} - set(self._shapes)):
             raise DefinitionError([f"there is a contract for {name!r}, but no such stream" for name in lost])
@@ -162,7 +164,7 @@ class Ingest:
         """Check raw tables of a source and append the good rows: for backfills.
 
         Columns may have any dtype: a row with a value that does not fit goes to quarantine, the others stay. A column
-        `arrived` is taken at its word, save for retractions, which arrive with the last of the chunk: the events they
+        `arrived` is taken at its word, save for retractions, which arrive after the last of the chunk: the events they
         take back may be in it. Raises InputError before any effect if a stream or column is not declared.
         """
         retractions = events.get(RETRACTION, Table({}))
@@ -191,7 +193,10 @@ class Ingest:
         rows = [_as_json({name: row[name] for name in RULES if name in row}, RULES) for row in retractions.rows()]
         prepared = self._retractions(rows, max(now, self._log.end()[1]))
         self.set_aside([prepared])
-        more = self._log.append({RETRACTION: prepared.table}, now=now)
+        table = prepared.table
+        if "arrived" in retractions and retractions["arrived"].dtype == np.int64:
+            table = table.with_columns({"arrived": retractions["arrived"][prepared.places]})
+        more = self._log.append({RETRACTION: table}, now=now)
         return {**appended, **more}, list(prepared.rejects.values())
 
     def reingest(self, *, now: int) -> IngestReport:

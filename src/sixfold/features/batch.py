@@ -19,17 +19,17 @@ from sixfold._core.hashing import canonical
 from sixfold._core.table import Array, Table
 from sixfold.data.events import Events, field_values
 from sixfold.data.retraction import ends
-from sixfold.features.algebra import Lane, at_instant, finalize, prepare
+from sixfold.features.algebra import at_instant, finalize
 from sixfold.features.columns import age_of, as_number, pick, pick_sequence, pick_single, request_column
+from sixfold.features.counting import Counting, Moments
 from sixfold.features.definitions import Age, Key, Recent
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.freshness import guarded
 from sixfold.features.keys import Codebook, JointCode
 from sixfold.features.lives import Lives, Sight, Visible, last, newest, part
-from sixfold.features.occurrences import Listing, Occurrences, empty_column, from_counts, plain
-from sixfold.features.ordered import Ordered
+from sixfold.features.merging import Windows
+from sixfold.features.occurrences import Listing, empty_column, from_counts, plain
 from sixfold.features.plan import Aggregated, Group, Plan, key_spec
-from sixfold.features.tiled import Tiled
 from sixfold.features.windows import Cut
 from sixfold.frame import Entity
 
@@ -203,7 +203,7 @@ def _sequences(feature: Recent | Age, events: Table, sights: list[Sight], at: Ar
 
 
 def _window_columns(group: Group, events: Table, sights: list[Sight], at: Array) -> Iterator[tuple[int, Array]]:
-    windows = _Windows(group, events)
+    windows = Windows(group, events)
     by_cuts: dict[tuple[Cut, ...], list[Aggregated]] = {}
     for member in group.aggregates:
         by_cuts.setdefault(member.feature.cuts, []).append(member)
@@ -215,44 +215,8 @@ def _window_columns(group: Group, events: Table, sights: list[Sight], at: Array)
             yield member.slot, at_instant(member.feature, column, at)
 
 
-class _Windows:
-    """The lanes of a group, merged over windows; the tiles of an order of events are made once for each hop."""
-
-    def __init__(self, group: Group, events: Table) -> None:
-        self._group, self._events = group, events
-        self._values: dict[int, list[Array]] = {}
-        self._tiled: dict[tuple[int, int | None], Tiled] = {}
-
-    def merge(self, sights: Sequence[Sight], at: Array, cut: Cut, used: set[int]) -> dict[int, Array]:
-        """The lanes in use over all that moments see from a cut on; the first sight is of all moments."""
-        lanes = self._group.lanes
-        first, *more = sights
-        if len(first.ordered):
-            out = self._tiles(first.ordered, cut.hop).merge(first.key, first.end, at, cut, used)
-        else:
-            out = {i: np.full(len(at), lanes[i].neutral, np.int64) for i in used}
-        for sight in more:
-            tiled = self._tiles(sight.ordered, cut.hop)
-            for i, values in tiled.merge(sight.key, sight.end, at[sight.rows], cut, used).items():
-                so_far = out[i][sight.rows]
-                out[i][sight.rows] = so_far + values if lanes[i].adds else np.maximum(so_far, values)
-        return out
-
-    def _tiles(self, ordered: Ordered, hop: int | None) -> Tiled:
-        name = (id(ordered), hop)
-        if name not in self._tiled:
-            if name[0] not in self._values:
-                self._values[name[0]] = _lane_values(self._group.lanes, self._events, ordered)
-            of_hop = [member for member in self._group.aggregates if member.feature.cuts[0].hop == hop]
-            used = {i for member in of_hop for i in member.lanes}
-            if any(other != hop for _, other in self._tiled):
-                self._tiled.clear()  # members come by hop: what is left behind is not asked for again
-            self._tiled[name] = Tiled(ordered, hop, {i: (self._group.lanes[i], self._values[name[0]][i]) for i in used})
-        return self._tiled[name]
-
-
 def _item_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]]:
-    """The columns of aggregates over how often each item occurs: the pairs of key and item are counted like any key."""
+    """The columns of aggregates over how often each item occurs."""
     events, stream, spine = moments.table(group.stream.name), group.stream, moments.spine
     columns = {member.slot: empty_column(member.feature, len(spine)) for member in group.aggregates}
     keep = None if group.where is None else field_values(group.where, events).astype(np.bool_)
@@ -261,27 +225,18 @@ def _item_columns(moments: _Moments, group: Group) -> Iterable[tuple[int, Array]
     items = book.encode(values)
     words = np.empty(max(book.size, 1), values.dtype)
     words[items[items >= 0]] = values[items >= 0]
-    joint = JointCode([*moments.key_parts(stream.name, group.by), (items, max(book.size, 1))])
-    listing = Listing(moments.joint(stream, group.by).codes, joint.codes, items, keep)
-    visible, windows = moments.visible(stream, joint, keep), _Windows(group, events)
+    keys = moments.joint(stream, group.by)
+    pairs = JointCode([*moments.key_parts(stream.name, group.by), (items, max(book.size, 1))])
+    listing = Listing(keys.codes, pairs.codes, items, keep)
+    by_key, by_pair = (moments.visible(stream, joint, keep) for joint in (keys, pairs))
+    counting = Counting(by_key, by_pair, listing, items, Windows(group, events))
     codes, ranks = moments.codes(_SPINE, stream, group.by), moments.ranks(_SPINE, stream)
-    for rows, pairs, owner in listing.portions(codes):
-        sights = visible.see(listing.codes[pairs], spine["offset"][rows][owner], ranks[rows][owner])
-        at = spine["at"][rows]
-        seen: dict[Cut, Array] = {}
-        for member in group.aggregates:
-            [cut] = member.feature.cuts
-            if cut not in seen:
-                seen[cut] = windows.merge(sights, at[owner], cut, {0})[0]
-            occurs = Occurrences(len(at), owner, listing.items[pairs], seen[cut])
-            columns[member.slot][rows] = from_counts(member.feature, occurs, words)
+    asked = Moments(codes, spine["offset"], ranks, spine["at"])
+    by_cut: dict[Cut, list[Aggregated]] = {}
+    for member in group.aggregates:
+        by_cut.setdefault(member.feature.cuts[0], []).append(member)
+    for cut, same in sorted(by_cut.items(), key=lambda item: item[0].hop or 0):
+        for rows, occurs in counting.occurrences(asked, cut):
+            for member in same:
+                columns[member.slot][rows] = from_counts(member.feature, occurs, words)
     return columns.items()
-
-
-def _lane_values(lanes: tuple[Lane, ...], events: Table, ordered: Ordered) -> list[Array]:
-    """What each event of the order contributes to each lane."""
-    out = []
-    for lane in lanes:
-        values = None if lane.value is None else field_values(lane.value, events)[ordered.order]
-        out.append(prepare(lane, values, len(ordered), ordered.at))
-    return out

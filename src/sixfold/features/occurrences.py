@@ -1,7 +1,8 @@
 """How often each item occurs under a key: the pairs of both, listed by key, and what is made of their counts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from sixfold.features.definitions import Aggregate
 from sixfold.features.interned import Joined
 from sixfold.features.lanes import value_kind
 
-__all__ = ["Listing", "Occurrences", "PairIndex", "empty_column", "from_counts", "plain"]
+__all__ = ["Listing", "Occurrences", "PairIndex", "empty_column", "from_counts", "plain", "walk"]
 
 _PAIRS = 1 << 20
 """Pairs looked at together: what bounds the memory of the batch evaluator."""
@@ -125,17 +126,37 @@ class Listing:
         rows = rows[np.argsort(keys[rows], kind="stable")]
         self._keys, self.codes, self.items = keys[rows], pairs[rows], items[rows]
 
+    def sizes(self, keys: Array) -> Array:
+        """How many pairs each key has."""
+        return np.asarray(np.searchsorted(self._keys, keys, "right") - np.searchsorted(self._keys, keys))
+
     def portions(self, keys: Array) -> Iterator[tuple[slice, Array, Array]]:
         """For rows with these keys: some of the rows, their pairs, and the place of each pair's row among them."""
-        start, stop = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, "right")
-        total = np.cumsum(stop - start)
-        cut = 0
-        while cut < len(keys):
-            before = int(total[cut - 1]) if cut else 0
-            end = max(int(np.searchsorted(total, before + _PAIRS, "right")), cut + 1)
-            some = slice(cut, end)
-            yield some, _places(start[some], stop[some]), np.repeat(np.arange(end - cut), (stop - start)[some])
-            cut = end
+        return _portions(np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, "right"))
+
+
+def walk(items: Array, inside: Callable[[Array, Array], Array], first: Array, end: Array) -> Iterator[Any]:
+    """Some of the rows, and how often items occur at the positions [first, end) of each that are `inside`.
+
+    `items` are those of the positions; `inside` tells for positions and their rows.
+    """
+    size = int(items.max(initial=0)) + 1
+    for rows, places, owner in _portions(first, end):
+        kept = (items[places] >= 0) & inside(places, owner + rows.start)
+        both, counts = np.unique(owner[kept] * size + items[places[kept]], return_counts=True)
+        yield rows, Occurrences(rows.stop - rows.start, both // size, both % size, counts)
+
+
+def _portions(start: Array, stop: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Some of the rows, the places [start, stop) of all of them, and the row of each place, numbered from 0."""
+    total = np.cumsum(stop - start)
+    cut = 0
+    while cut < len(start):
+        before = int(total[cut - 1]) if cut else 0
+        end = max(int(np.searchsorted(total, before + _PAIRS, "right")), cut + 1)
+        some = slice(cut, end)
+        yield some, _places(start[some], stop[some]), np.repeat(np.arange(end - cut), (stop - start)[some])
+        cut = end
 
 
 def _places(start: Array, stop: Array) -> Array:

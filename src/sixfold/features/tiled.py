@@ -38,13 +38,7 @@ class Tiled:
 
     def merge(self, key: Array, end: Array, at: Array, cut: Cut, wanted: set[int]) -> dict[int, Array]:
         """The wanted lanes for rows that see positions [starts[key], end) at the instants `at`; (n_rows,) each."""
-        lowest = cut.lowest(at)
-        if cut.hop is None:
-            first = self._ordered.starts[np.maximum(key, 0)]
-        else:
-            low = np.clip(lowest - self._base, 0, self._top - self._base + 1)
-            first = np.searchsorted(self._reached, (np.maximum(key, 0) << self._bits) | low)
-        first = np.minimum(first, end)  # a key that is not known ends at 0
+        lowest, first = cut.lowest(at), self.begin(key, end, at, cut)
         out = {}
         for i in wanted:
             values = self._on_time[i]
@@ -52,6 +46,15 @@ class Tiled:
         if len(self._late):
             self._merge_late(out, key, end, lowest)
         return out
+
+    def begin(self, key: Array, end: Array, at: Array, cut: Cut) -> Array:
+        """The position before which nothing that rows see lies in the cut: after it, all does that is not late."""
+        if cut.hop is None:
+            first = self._ordered.starts[np.maximum(key, 0)]
+        else:
+            low = np.clip(cut.lowest(at) - self._base, 0, self._top - self._base + 1)
+            first = np.searchsorted(self._reached, (np.maximum(key, 0) << self._bits) | low)
+        return np.asarray(np.minimum(first, end))  # a key that is not known ends at 0
 
     def _merge_late(self, out: dict[int, Array], key: Array, end: Array, lowest: Array) -> None:
         start = np.where(key < 0, 0, self._ordered.starts[key])

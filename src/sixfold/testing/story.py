@@ -6,8 +6,8 @@ from typing import Any
 
 from sixfold._core.times import DAY, SECOND, format_duration
 from sixfold.data.events import Events, Field
-from sixfold.data.expr import Literal, Op
-from sixfold.features.definitions import Computed, Feature, Request
+from sixfold.data.expr import Literal, Op, leaves
+from sixfold.features.definitions import Computed, Feature, Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 from sixfold.testing.histories import START, STREAMS, Case, Fact, Moment
@@ -44,20 +44,28 @@ def described(feature: Feature) -> str:
     """A definition in words.
 
     >>> from sixfold.testing.histories import EVERYTHING
-    >>> described(EVERYTHING["count_watch_by_user_7d"])
-    'count of watch by user over 7d'
+    >>> described(EVERYTHING["count_watch_by_user_7d"]), described(EVERYTHING["sequence_watch_tab_by_user"])
+    ('count of watch by user over 7d', 'newest 2 of watch.tab by user')
     """
-    if isinstance(feature, Computed | Request):
-        return repr(feature)
+    if isinstance(feature, Request):
+        return f"the request's field {feature.name}"
+    if isinstance(feature, Computed):
+        return "from " + ", ".join(dict.fromkeys(getattr(leaf, "name", "") for leaf in leaves(feature.expr)))
     value = getattr(feature, "value", None)
-    kind = getattr(feature, "kind", type(feature).__name__.lower())
-    text = f"{kind} of {feature.stream.name if value is None else _said(value)}"  # type: ignore[attr-defined]
+    text = f"{_kind(feature)} of {feature.stream.name if value is None else _said(value)}"  # type: ignore[attr-defined]
     by = [part.name if isinstance(part, Entity) else _said(part) for part in feature.by]  # type: ignore[attr-defined]
     text += " by " + (" x ".join(by) or "everything")
     if hasattr(feature, "window"):
-        text += " over " + ("lifetime" if feature.window is None else format_duration(feature.window))
+        window = "lifetime" if feature.window is None else format_duration(feature.window)
+        text += f" with half-life {window}" if "decayed" in text else f" over {window}"
     where = getattr(feature, "where", None)
     return text if where is None else f"{text} where {_said(where)}"
+
+
+def _kind(feature: Feature) -> str:
+    if isinstance(feature, Recent):
+        return "first" if feature.oldest else "last" if feature.single else f"newest {feature.n}"
+    return str(getattr(feature, "kind", type(feature).__name__.lower()))
 
 
 def clock(at: int) -> str:
