@@ -177,7 +177,7 @@ def _features(system: System, prepared: Prepared) -> Iterator[FeatureRow]:
 def _missing(values: Array) -> float:
     """The share of rows without a value; a row of several is without if all are."""
     if values.dtype == object:
-        absent = np.asarray(np.equal(values, None), np.bool_)
+        absent = np.asarray(values == np.array(None, object), np.bool_)
     else:
         absent = np.isnan(values) if values.dtype == np.float64 else values == -1
     return float((absent if absent.ndim == 1 else absent.all(axis=1)).mean())
