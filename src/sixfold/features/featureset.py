@@ -1,6 +1,7 @@
 """A named, ordered set of features: the schema that training and serving share."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from sixfold._core.errors import DefinitionError, FeatureError
@@ -53,7 +54,7 @@ class FeatureSet:
         """Feature names, in order."""
         return tuple(self._features)
 
-    @property
+    @cached_property
     def streams(self) -> tuple[Events, ...]:
         """Every stream that is needed, those behind crossed attributes included."""
         found: dict[str, Events] = {}
@@ -68,12 +69,12 @@ class FeatureSet:
         """The streams to read from a log: all that are needed, and the retractions of their events."""
         return (*(stream.name for stream in self.streams), RETRACTION)
 
-    @property
+    @cached_property
     def entities(self) -> tuple[Entity, ...]:
         """Every entity whose key a request or a candidate must give."""
         return tuple({entity.name: entity for f in self.primitives for entity in needs(f)}.values())
 
-    @property
+    @cached_property
     def primitives(self) -> tuple["Aggregate | Recent | Age | Request", ...]:
         """The features that expressions are made of, each definition once, in order of first use."""
         found: dict[bytes, Any] = {}
@@ -86,7 +87,7 @@ class FeatureSet:
         """Names and definitions as plain values."""
         return [[feature.name, *feature.declared()] for feature in self]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Names the definitions: a changed definition is another feature set."""
         return fingerprint(self.spec())

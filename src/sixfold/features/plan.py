@@ -52,9 +52,10 @@ class Plan:
     def __init__(self, features: FeatureSet) -> None:
         self.features = features
         self._slots: dict[bytes, int] = {}
+        self._names: dict[Expr, bytes] = {}
         primitives = features.primitives
         for feature in primitives:
-            self._slots[canonical(feature.spec())] = len(self._slots)
+            self._slots[self._name(feature)] = len(self._slots)
         self.requests = tuple((f, self._slot(f)) for f in primitives if isinstance(f, Request))
         self.groups = self._group([f for f in primitives if not isinstance(f, Request)])
         self.computed: list[tuple[Made, int]] = []
@@ -63,11 +64,17 @@ class Plan:
         self.n_slots = len(self._slots)
 
     def _slot(self, feature: Feature) -> int:
-        return self._slots[canonical(feature.spec())]
+        return self._slots[self._name(feature)]
+
+    def _name(self, feature: Expr) -> bytes:
+        """The definition as bytes, made once: it is asked for often."""
+        if feature not in self._names:
+            self._names[feature] = canonical(feature.spec())
+        return self._names[feature]
 
     def _place(self, feature: Expr) -> int:
         """The slot of a feature; a computed one is compiled on the way, after all it needs."""
-        name = canonical(feature.spec())
+        name = self._name(feature)
         if name not in self._slots and isinstance(feature, Computed):
             used: set[int] = set()
 

@@ -175,20 +175,24 @@ def _features(system: System, prepared: Prepared) -> Iterator[FeatureRow]:
 
 
 def _missing(values: Array) -> float:
-    if values.ndim > 1:
-        return float((values[:, -1] == -1).mean()) if values.dtype != object else 0.0
+    """The share of rows without a value; a row of several is without if all are."""
     if values.dtype == object:
-        return float(np.mean([value is None for value in values.tolist()]))
-    return float(np.isnan(values).mean())
+        absent = np.asarray(np.equal(values, None), np.bool_)
+    else:
+        absent = np.isnan(values) if values.dtype == np.float64 else values == -1
+    return float((absent if absent.ndim == 1 else absent.all(axis=1)).mean())
 
 
 def _what(feature: Feature) -> str:
     if isinstance(feature, Aggregate):
-        keys = " x ".join(key.name for key in feature.by)
+        keys = " x ".join(key.name for key in feature.by) or "nothing: all events"
         window = "all time" if feature.window is None else format_duration(feature.window)
+        window = f"half-life {window}" if feature.decays else window
         return f"{feature.kind} over {feature.stream.name} per {keys}, {window}"
     if isinstance(feature, Recent):
-        return "attribute" if feature.single else f"last {feature.n} of {feature.stream.name}"
+        if not feature.single:
+            return f"last {feature.n} of {feature.stream.name}"
+        return f"first of {feature.stream.name}" if feature.oldest else "attribute"
     if isinstance(feature, Request):
         return "field of the request"
     return "expression" if isinstance(feature, Computed) else "age"

@@ -47,7 +47,7 @@ def static_features(features: FeatureSet) -> FeatureSet:
 
 
 def _is_attribute(feature: Recent) -> bool:
-    return feature.single and feature.by == feature.stream.keys
+    return feature.single and not feature.oldest and feature.by == feature.stream.keys
 
 
 def train(
