@@ -36,7 +36,7 @@ def test_drawn_histories(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_many_histories(seed: int) -> None:
-    for features, case, _ in cases(seed, 60, 90):
+    for features, case, _ in cases(seed, 25, 90):
         history, spine = build(case)
         assert differences(oracle(features, history, spine), ENGINE.as_of(features, history, spine)) == []
 
