@@ -142,8 +142,10 @@ class Service:
             raise OverloadedError(f"{self._at_once} requests are being answered", hint="send again in a second")
         self._at_once += 1
         try:
-            # One decision a turn of the loop: between two, those that have become durable are sent.
+            # One decision a turn of the loop: between two, those that have become durable are sent. Who has the turn
+            # waits for the next one first, or all requests that came in together would be decided in this one.
             async with self._turn:
+                await asyncio.sleep(0)
                 asked = n if n is not None else self._pipeline.pipeline.select.n
                 request = DecisionRequest(id_ or uuid.uuid4().hex, subject, asked, self.deployment.clock(), context)
                 decision = self._pipeline.decide(request)
