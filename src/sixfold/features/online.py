@@ -1,7 +1,6 @@
 """Features as of now: state that events are folded into as they arrive, read for one request at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ import numpy as np
 from sixfold._core.errors import DataError, FeatureError
 from sixfold._core.table import Array, Table
 from sixfold.data.retraction import RETRACTION
+from sixfold.features.asking import Asked, Route, wide
 from sixfold.features.columns import request_column
-from sixfold.features.definitions import Key, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import Batch, chunks
 from sixfold.features.freshness import Guard, Notes
-from sixfold.features.grouping import KeyPath, Part, Schema, value_name
+from sixfold.features.grouping import Schema
 from sixfold.features.journal import Journal
-from sixfold.features.plan import Made, Plan
+from sixfold.features.plan import Plan
 from sixfold.features.reading import NewestReader, Reader, TileReader, readers_of
 from sixfold.features.snapshot import Snapshot, read_snapshot, write_snapshot
 from sixfold.features.store import Distant, Store
@@ -71,7 +70,7 @@ class OnlineFeatures:
         self._schema = Schema(self._plan)
         self._readers = readers_of(self._schema, self._store)
         self._newest = {r.group.name: r for r in self._readers if isinstance(r, NewestReader)}
-        self._routes: dict[tuple[str, ...], _Route] = {}
+        self._routes: dict[tuple[str, ...], Route] = {}
         self._known: dict[str, tuple[Any, Array, Array]] = {}
         self._journal = Journal(self.features.fingerprint, self._schema, self._readers, self._store)
 
@@ -160,7 +159,7 @@ class OnlineFeatures:
     ) -> Table:
         n_rows = len(next(iter(candidates.values()))) if candidates else 1
         route = self._route(names)
-        asked = _Asked(self, request, candidates)
+        asked = Asked(self._schema, self._newest, request, candidates)
         columns: list[Any] = [None] * self._plan.n_slots
         for feature, slot in route.requests:
             given = candidates.get(feature.name, request.get(feature.name))
@@ -173,11 +172,11 @@ class OnlineFeatures:
                 columns[slot] = column
         for function, slot in route.computed:
             columns[slot] = np.atleast_1d(function(columns)).astype(np.float64, copy=False)
-        return Table({name: _wide(columns[slot], n_rows) for name, slot in route.outputs}, n_rows=n_rows)
+        return Table({name: wide(columns[slot], n_rows) for name, slot in route.outputs}, n_rows=n_rows)
 
-    def _route(self, names: tuple[str, ...]) -> "_Route":
+    def _route(self, names: tuple[str, ...]) -> Route:
         if names not in self._routes:
-            self._routes[names] = _Route.to(names, self)
+            self._routes[names] = Route.to(names, self._plan, self._readers)
         return self._routes[names]
 
     def known(self, name: str, at: int, notes: Notes | None = None) -> tuple[Array, Array]:
@@ -245,82 +244,3 @@ class OnlineFeatures:
         for reader in self._readers:
             if isinstance(reader, TileReader):
                 reader.keep_from(self._last_arrival)
-
-
-class _Asked:
-    """The rows of a request's keys: one for all candidates, or one each."""
-
-    def __init__(self, online: OnlineFeatures, request: Mapping[str, Any], candidates: Mapping[str, Array]) -> None:
-        self._online, self._request, self._candidates = online, request, candidates
-        self._rows: dict[KeyPath | Part, Array] = {}
-        self._raw: dict[str, Array] = {}
-
-    def rows(self, path: KeyPath) -> Array:
-        if path not in self._rows:
-            rows = self._part(path.parts[0])
-            for part, joined in zip(path.parts[1:], path.joins, strict=True):
-                rows = joined.find_pairs(rows, self._part(part))
-            self._rows[path] = rows
-        return self._rows[path]
-
-    def _part(self, part: Part) -> Array:
-        if part not in self._rows:
-            self._rows[part] = self._found(part)
-        return self._rows[part]
-
-    def _found(self, part: Part) -> Array:
-        if part.key is None:
-            return np.ones(1, np.int64)
-        return self._entity(part.key, part) if part.path is None else self._attribute(part.key, part.path)
-
-    def _entity(self, key: Key, part: Part) -> Array:
-        name = key.name
-        if name in self._candidates:
-            return part.numbers.find(self._candidates[name])
-        if name not in self._request:
-            raise FeatureError(
-                f"the request names no {name!r}", hint=f"give {name!r} in the request or as a column of the candidates"
-            )
-        return part.numbers.find_one(self._request[name])
-
-    def _attribute(self, key: Any, path: KeyPath) -> Array:
-        group, lane = self._online._schema.attributes[value_name(key)]
-        if group.name not in self._raw:
-            self._raw[group.name] = self._online._newest[group.name].raw(self.rows(path))
-        return np.asarray(self._raw[group.name][1 + lane])
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """What must be read for some names, and in which order."""
-
-    requests: tuple[tuple[Request, int], ...]
-    readers: tuple[Reader, ...]
-    computed: tuple[tuple[Made, int], ...]
-    outputs: tuple[tuple[str, int], ...]
-
-    @classmethod
-    def to(cls, names: tuple[str, ...], online: OnlineFeatures) -> "_Route":
-        plan = online._plan
-        if unknown := [name for name in names if name not in plan.outputs]:
-            raise FeatureError(f"no features {unknown}; there are {', '.join(plan.outputs)}")
-        outputs = tuple((name, plan.outputs[name]) for name in names)
-        wanted = {slot for _, last in outputs for slot in plan.inputs[last]} | {slot for _, slot in outputs}
-        return cls(
-            tuple((feature, slot) for feature, slot in plan.requests if slot in wanted),
-            tuple(reader for reader in online._readers if wanted.intersection(reader.slots)),
-            tuple((function, slot) for function, slot in plan.computed if plan.inputs[slot] <= wanted),
-            outputs,
-        )
-
-
-def _wide(column: Array, n_rows: int) -> Array:
-    """What all candidates share as a view of the one value, so that readers can tell and work on it once."""
-    if len(column) == n_rows:
-        return column
-    if column.ndim > 1 or column.dtype == object:
-        return np.broadcast_to(column, (n_rows, *column.shape[1:]))
-    # The same view as np.broadcast_to makes, at a tenth of its cost: one is made for each column of each request.
-    view: Array = np.ndarray((n_rows,), column.dtype, column, strides=(0,))
-    view.flags.writeable = False
-    return view
