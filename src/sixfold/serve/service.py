@@ -141,6 +141,7 @@ class Service:
         if self._at_once >= self._most_at_once:
             raise OverloadedError(f"{self._at_once} requests are being answered", hint="send again in a second")
         self._at_once += 1
+        writer.expected = self._at_once
         try:
             # One decision a turn of the loop: between two, those that have become durable are sent. Who has the turn
             # waits for the next one first, or all requests that came in together would be decided in this one.
@@ -158,6 +159,7 @@ class Service:
             return decision.response
         finally:
             self._at_once -= 1
+            writer.expected = self._at_once
 
     async def _answered_before(self, request: DecisionRequest) -> bytes:
         row = (await self.decision(request.id)).row(0)

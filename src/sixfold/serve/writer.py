@@ -4,6 +4,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ Fold = Callable[[Mapping[str, Table], int], None]
 """Called on the event loop with the next events of the followed streams and the offset after them."""
 
 _POLL_S = 0.2
+_LINGER_S, _TOGETHER = 0.003, 4
+"""How long the first append of a group waits for others that are being made, and for how many: a commit costs the
+loop's thread a dozen switches, whatever is in it."""
 _PIECE = 20_000
 _PIECES_AHEAD = 4
 _log = logging.getLogger(__name__)
@@ -54,6 +58,7 @@ class LogWriter:
     ) -> None:
         self._log, self._clock, self._fold = log, clock, fold
         self._follow, self._position, self._room = tuple(follow), start, room
+        self._followed = frozenset(self._follow)
         self._jobs: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._waiting = 0
         self._ahead = threading.Semaphore(_PIECES_AHEAD)
@@ -61,6 +66,8 @@ class LogWriter:
         self._loop = asyncio.get_running_loop()
         self.caught_up = asyncio.Event()
         self.broken = ""
+        self.expected = 1
+        """How many appends are waiting or being made; with one, nobody lingers."""
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -102,7 +109,7 @@ class LogWriter:
             outcomes = [pair for group in _groups(appends) for pair in self._commit(group)]
             self._post(_settle, [pair for pair in outcomes if not pair[0].folded])
             self._post(_settle, [(job, self._called(job)) for job in jobs if isinstance(job, _Call)])
-            self._follow_tail()
+            self._follow_tail(outcomes)
             self._post(_settle, [pair for pair in outcomes if pair[0].folded])
 
     def _take(self, wait_s: float) -> tuple[list[_Append | _Call], bool]:
@@ -110,9 +117,11 @@ class LogWriter:
         jobs: list[_Append | _Call] = []
         try:
             job = self._jobs.get(timeout=wait_s)
+            until = time.monotonic() + _LINGER_S
             while job is not None:
                 jobs.append(job)
-                job = self._jobs.get_nowait()
+                lingers = len(jobs) < min(self.expected, _TOGETHER)
+                job = self._jobs.get(timeout=max(0.0, until - time.monotonic()) if lingers else 0.0)
         except queue.Empty:
             return jobs, False
         return jobs, True
@@ -144,8 +153,13 @@ class LogWriter:
         except Exception as error:  # handed to whoever asked
             return error
 
-    def _follow_tail(self) -> None:
-        """Hand over what was appended since, by us or by others, piece by piece so that requests get in between."""
+    def _follow_tail(self, outcomes: Sequence[tuple[_Append, Any]]) -> None:
+        """Hand over what was appended since, by us or others, piece by piece so that requests get in between."""
+        if (end := self._nobodys(outcomes)) is not None:
+            self._ahead.acquire()
+            self._post(self._folded, {}, end)
+            self._position = end
+            return
         try:
             end, _ = self._log.end()
             while self._position < end:
@@ -160,6 +174,16 @@ class LogWriter:
         if not self._reached:
             self._reached = True
             self._post(self.caught_up.set)
+
+    def _nobodys(self, outcomes: Sequence[tuple[_Append, Any]]) -> int | None:
+        """The end of what was just appended, if it comes right after what was handed over and nobody follows it."""
+        fresh = []
+        for job, offsets in outcomes:
+            if isinstance(offsets, BaseException) or not self._followed.isdisjoint(job.events):
+                return None
+            fresh += [offset for some in offsets.values() for offset in some.tolist() if offset >= 0]
+        ours = fresh and min(fresh) == self._position and max(fresh) == self._position + len(fresh) - 1
+        return self._position + len(fresh) if ours else None
 
     def _folded(self, history: Mapping[str, Table], stop: int) -> None:
         self._ahead.release()
