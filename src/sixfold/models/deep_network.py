@@ -119,7 +119,7 @@ def placement(numbers: Array) -> dict[str, Array]:
 
 
 def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targets: tuple[Target, ...]) -> Any:
-    """The untrained network; its forward pass gives each member's logits, `outputs` what the heads predict."""
+    """The untrained network; forward gives each member's logits, a member's `outputs` what the heads predict of such."""
     import torch
     from torch import Tensor, nn
 
@@ -166,9 +166,6 @@ def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targ
 
         def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
             return torch.stack([member(numbers, codes) for member in self.members])
-
-        def outputs(self, numbers: Tensor, codes: Tensor) -> Tensor:
-            return self.members[0].outputs(self(numbers, codes).mean(0))
 
     return Ensemble()
 

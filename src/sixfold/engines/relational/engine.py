@@ -6,6 +6,7 @@ texts of keys and values, and an entry for each tile of the history, are held.
 """
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -28,16 +29,16 @@ __all__ = ["RelationalEngine", "bytes_of"]
 _ROWS = 262_144
 
 
-class RelationalEngine:
+class RelationalEngine(ABC):
     """What engines on a database share; `memory` bounds the database, `folder` is where the files of a run go."""
 
     def __init__(self, *, memory: str, threads: int, folder: Path | None) -> None:
         self.memory, self.threads, self.folder = memory, threads, folder
         self._room = bytes_of(memory) // 8
 
+    @abstractmethod
     def connect(self, folder: Path) -> Backend:
         """A new backend that may write to the folder."""
-        raise NotImplementedError
 
     def as_of(self, features: FeatureSet, history: Mapping[str, Table], spine: Table) -> Table:
         """As `sixfold.features.as_of`: the features of every spine row, one column each, (n_rows, …)."""
