@@ -119,7 +119,7 @@ def placement(numbers: Array) -> dict[str, Array]:
 
 
 def build(shape: Shape, sizes: tuple[int, ...], place: Mapping[str, Array], targets: tuple[Target, ...]) -> Any:
-    """The untrained network; forward gives each member's logits, a member's `outputs` what the heads predict of such."""
+    """The untrained network; forward gives each member's logits, a member's `outputs` what the heads predict."""
     import torch
     from torch import Tensor, nn
 
