@@ -19,7 +19,7 @@ from sixfold.evaluate.plan import Plan
 from sixfold.features.definitions import Feature
 from sixfold.features.featureset import FeatureSet, needs
 from sixfold.features.freshness import answer_problems
-from sixfold.frame import Problem
+from sixfold.frame import Choose, Forecast, Problem, Rank
 from sixfold.models.contract import Ranker, Retriever
 from sixfold.operate.releases import RELEASES
 from sixfold.serve.pipeline import Pipeline
@@ -29,7 +29,8 @@ __all__ = ["MEASURED", "System", "describe", "load_system", "system_names"]
 RESERVED_STREAMS = ("decision", RELEASES.name)
 MEASURED = ("p50_ms", "p99_ms", "ece", "ne", "auc", "recall@k", "recall@k_lift", "mean_ratio", "xauc")
 """What evaluation and the live run measure: the metrics that a limit can bound. `auc`, `ne` and `ece` are the worst
-over the binary heads of the ranker; `recall@k` is that of the sources together, at the plan's k."""
+over the binary heads of the ranker; `recall@k` is that of the sources together, at the plan's k. The plan's measures
+add their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,29 @@ class System:
         """Every contradiction in the definition, in words that say what to do."""
         if not self.name.isidentifier():
             yield f"the system's name {self.name!r} must be a plain identifier such as 'video'"
+        yield from self._shape_problems()
         yield from self._stream_problems()
         yield from self._label_problems()
         yield from self._feature_problems()
         yield from self._limit_problems()
         yield from self._model_problems()
 
+    def _shape_problems(self) -> Iterator[str]:
+        task, pipeline = self.problem.task, self.pipeline
+        if isinstance(task, Rank) and not pipeline.sources:
+            yield "a system that ranks needs at least one source of candidates in its pipeline"
+        if isinstance(task, Rank) and self.problem.objective is None:
+            yield "a system that ranks needs an objective: say what each outcome is worth"
+        if isinstance(task, Choose) != (pipeline.act is not None):
+            yield "`act` in the pipeline and Choose as the task go together: give both or neither"
+        if isinstance(task, Choose) and pipeline.act is not None and pipeline.act.default not in task.actions:
+            yield f"the pipeline would do {pipeline.act.default!r}, but the actions are {', '.join(task.actions)}"
+        if isinstance(task, Forecast) and pipeline.sources:
+            yield "a forecast has no sources: its candidates are the steps ahead"
+
     def _stream_problems(self) -> Iterator[str]:
         task = self.problem.task
-        for entity in (task.per, task.item):
+        for entity in task.known:
             if entity not in self.spine.keys:
                 yield f"the spine {self.spine.name!r} does not name the {entity.name!r} that the task is about"
         defined: dict[str, Events] = {}
@@ -82,32 +97,38 @@ class System:
         for label in self.labels:
             if label.of is not self.spine:
                 yield f"label {label.name!r} is an outcome of {label.of.name!r}, but the spine is {self.spine.name!r}"
-        for outcome in self.problem.objective.worth:
+        for outcome in self._valued:
             if outcome not in self.labels:
                 yield f"the objective values {outcome.name!r}, which is not among the system's labels: add the label"
-        if self.plan.satisfied not in self.labels:
-            yield f"the plan counts {self.plan.satisfied.name!r} as success, which is not among the labels: add it"
+        success = self.plan.satisfied
+        if success is not None and success not in self.labels:
+            yield f"the plan counts {success.name!r} as success, which is not among the labels: add it"
+        if success is None and self.pipeline.sources:
+            yield "the plan does not say which label makes an item worth having found: give `satisfied`"
         yield from self.plan.split.problems(self.labels)
 
     def _feature_problems(self) -> Iterator[str]:
         task = self.problem.task
-        known = (task.per, task.item)
+        known = task.known
         named: dict[str, Feature] = {}
-        for feature in (*self.features, *self.pipeline.features):
+        for feature in (*self.features, *self.pipeline.features, *([self.plan.only] if self.plan.only else [])):
             if named.setdefault(feature.name, feature).declared() != feature.declared():
                 yield f"two different features are called {feature.name!r}: give one another name with .named()"
             yield from answer_problems(feature)
             for entity in needs(feature):
                 if entity not in known:
+                    others = f"the candidates a {task.item.name!r}" if task.item else "nothing else"
+                    has = " and a ".join(repr(e.name) for e in (task.per, *task.about))
                     yield (
                         f"feature {feature.name!r} is keyed by {entity.name!r}, which a request cannot know: it has a "
-                        f"{task.per.name!r} and the candidates a {task.item.name!r}"
+                        f"{has} and {others}"
                     )
 
     def _limit_problems(self) -> Iterator[str]:
+        measured = (*MEASURED, *(name for measure in self.plan.measures for name in measure.metrics))
         for limit in self.problem.limits:
-            if limit.metric not in MEASURED:
-                yield f"limit {limit.metric!r}: nobody measures that; measured are {', '.join(MEASURED)}"
+            if limit.metric not in measured:
+                yield f"limit {limit.metric!r}: nobody measures that; measured are {', '.join(measured)}"
 
     def _model_problems(self) -> Iterator[str]:
         models = [*self.retrievers.items(), (self.ranker_name, self.ranker)]
@@ -120,9 +141,14 @@ class System:
         yield from (
             f"the ranker predicts {head!r}, which is not among the labels" for head in heads if head not in labels
         )
-        for outcome in self.problem.objective.worth:
+        for outcome in self._valued:
             if heads and outcome.name not in heads:
                 yield f"the objective values {outcome.name!r}, which the ranker does not predict: add it to its heads"
+
+    @property
+    def _valued(self) -> tuple[Any, ...]:
+        """The outcomes that the objective values."""
+        return tuple(self.problem.objective.worth) if self.problem.objective else ()
 
     def _all_streams(self) -> Iterator[Events]:
         yield self.spine
@@ -130,6 +156,8 @@ class System:
             yield from (label.of, label.outcome)
         yield from self.features.streams
         yield from FeatureSet(self.pipeline.features).streams
+        if self.plan.only is not None:
+            yield from FeatureSet(self.plan.only).streams
         yield from (contract.stream for contract in self.contracts)
 
     @property

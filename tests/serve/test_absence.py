@@ -56,10 +56,8 @@ def bound(features: FeatureSet, *, breaks: bool = False) -> BoundPipeline:
     state.fold(log.read(0, log.end()[0]), log.end()[0])
     made = system.bind("a", state)
     filters = (*made.pipeline.filters, Breaks(store if breaks else Moody()))
-    return BoundPipeline(
-        replace(made.pipeline, filters=filters), made._models, state, names=features.names, task=system.task,
-        fallback=np.arange(60), release="a", timer=made._timer,
-    )  # fmt: skip
+    pipeline = replace(made.pipeline, filters=filters)
+    return BoundPipeline(pipeline, made.content, state, task=system.task, timer=made._timer)
 
 
 def ask(user: int = 3, at: int = NOW) -> DecisionRequest:

@@ -142,7 +142,7 @@ BAD_ASKS = {
     b'{"user": 1, "context": {"hour": "noon"}}': "context 'hour' must be a number",
     b'{"user": 1, "context": {"video": 1}}': "names an entity",
     b'{"user": 1, "context": {"x": [1]}}': "context",
-    b'{"user": 1, "context": {"x": "' + b"y" * 300 + b'"}}': "256",
+    b'{"user": 1, "context": {"x": "' + b"y" * 1100 + b'"}}': "1024",
     b'{"user": 1, "id": "a b"}': "id",
     b'{"user": 1, "context": ' + json.dumps({f"k{i}": 1 for i in range(40)}).encode() + b"}": "32",
 }

@@ -12,7 +12,7 @@ from sixfold._core.errors import DefinitionError, ModelError
 from sixfold._core.table import Array, Table, column
 from sixfold._core.times import DAY
 from sixfold.engines.memory.log import MemoryLog
-from sixfold.serve.bound import BoundPipeline
+from sixfold.serve.bound import BoundPipeline, Content
 from sixfold.serve.decision import Answer, Decision, unpack
 from sixfold.serve.scoring import Score
 from sixfold.serve.selection import Cap, TopK
@@ -158,10 +158,7 @@ class Failing:
 def rebind(change: Callable[..., object], timer: Callable[[], int] | None = None) -> BoundPipeline:
     base = bound()
     pipeline = change(base.pipeline)
-    return BoundPipeline(
-        pipeline, base._models, base.features, names=base._names, task=base.task,
-        fallback=np.arange(60)[::-1].copy(), release="a", timer=timer or base._timer,
-    )  # fmt: skip
+    return BoundPipeline(pipeline, base.content, base.features, task=base.task, timer=timer or base._timer)
 
 
 def test_a_failing_source_is_left_out() -> None:
@@ -261,7 +258,7 @@ def test_an_empty_log_still_answers() -> None:
 def test_binding_refuses_a_release_without_its_models() -> None:
     base = bound()
     with pytest.raises(ModelError, match="lacks the models"):
-        base.pipeline.bind({}, base.features, names=(), task=base.task, fallback=np.arange(3), release="x")
+        base.pipeline.bind(Content("x", {}, ()), base.features, task=base.task)
 
 
 def test_definitions_report_every_mistake() -> None:

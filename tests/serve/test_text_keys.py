@@ -12,6 +12,7 @@ from sixfold.features import FeatureSet, count, sequence
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Entity, Objective, Rank
 from sixfold.serve import Blend, DecisionRequest, Pipeline, Popular, Retrieve, Score, Seen, TopK
+from sixfold.serve.bound import Content
 from sixfold.serve.decision import Answer, unpack
 from sixfold.testing.small_service import DotRetriever, Named, SumRanker
 
@@ -48,9 +49,7 @@ def test_text_keys_go_all_the_way() -> None:
     }
     features.fold({"read": Table(table)}, 100)
     models = {"near": DotRetriever(pages, 1), "ranker": SumRanker({"count_read_by_page_1d": 0.1})}
-    bound = pipeline.bind(
-        models, features, names=ranked.names, task=Rank(page, per=reader), fallback=pages, release="r"
-    )
+    bound = pipeline.bind(Content("r", models, ranked.names, pages), features, task=Rank(page, per=reader))
     decision = bound.decide(DecisionRequest("d", "reader-1", 25, 2 * DAY))
     answer = msgspec.json.decode(decision.response, type=Answer)
     assert answer.subject == "reader-1" and answer.rungs == []

@@ -1,13 +1,13 @@
 """Where events come from: a data set or a simulated world, as chunks of raw tables in order of arrival."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sixfold._core.table import Table
 
-__all__ = ["Source", "by_arrival"]
+__all__ = ["Live", "Source", "Visit", "by_arrival"]
 
 
 class Source(Protocol):
@@ -30,6 +30,27 @@ class Source(Protocol):
 
     def chunks(self) -> Iterator[Mapping[str, Table]]:
         """The events in order of arrival, ten thousands at a time; raises DataError before the first if it cannot."""
+        ...
+
+
+class Visit(Protocol):
+    """Somebody who asks the service once: the request, and how that person reacts to the answer."""
+
+    def ask(self) -> dict[str, Any]:
+        """The body of POST /v1/decide."""
+        ...
+
+    def react(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """The body of POST /v1/events, [] where nothing is known of how people react."""
+        ...
+
+
+@runtime_checkable
+class Live(Protocol):
+    """A source whose people can be asked to come: a simulated world, not a recorded log."""
+
+    def visits(self, n: int, *, seed: int, prefix: str) -> list[Visit]:
+        """The next `n` visits, deterministic in `seed`; their decisions are called `prefix`-0, `prefix`-1, …"""
         ...
 
 

@@ -1,7 +1,8 @@
 """Public data sets as event streams, one file each. Nothing is downloaded or shipped: name the folder of a copy."""
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sixfold._core.errors import DataError
 
@@ -10,7 +11,23 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "open_source"]
 
-NAMES = ("kuairand-pure", "movielens-1m")
+
+class _Known(NamedTuple):
+    """Which class of which module reads a data set, and the files of which any one tells its folder apart."""
+
+    module: str
+    reader: str
+    marks: tuple[str, ...]
+
+
+_KNOWN = {
+    "kuairand-pure": _Known(
+        "kuairand", "KuaiRand", ("video_features_basic_pure.parquet", "video_features_basic_pure.csv")
+    ),
+    "movielens-1m": _Known("movielens", "MovieLens", ("movies.dat",)),
+}
+
+NAMES = tuple(_KNOWN)
 """The data sets that can be opened by name."""
 
 
@@ -19,7 +36,6 @@ def open_source(data: str, *, home: Path | None = None) -> "Source":
 
     Raises DataError if `data` is neither, or if its folder is not found.
     """
-    from sixfold.datasets import kuairand, movielens
     from sixfold.datasets.files import find_folder
 
     if data not in NAMES and not Path(data).is_dir():
@@ -27,12 +43,18 @@ def open_source(data: str, *, home: Path | None = None) -> "Source":
             f"{data!r} is neither a known data set nor a folder", hint=f"use {', '.join(NAMES)} or the path of a folder"
         )
     folder = find_folder(data, home=home) if data in NAMES else Path(data)
-    if data == "movielens-1m" or (data not in NAMES and (folder / "movies.dat").is_file()):
-        return movielens.MovieLens(folder)
-    videos = ("video_features_basic_pure.parquet", "video_features_basic_pure.csv")
-    if data == "kuairand-pure" or any((folder / name).is_file() for name in videos):
-        return kuairand.KuaiRand(folder)
+    name = data if data in NAMES else _name_of(folder)
+    module = import_module(f"sixfold.datasets.{_KNOWN[name].module}")
+    source: Source = getattr(module, _KNOWN[name].reader)(folder)
+    return source
+
+
+def _name_of(folder: Path) -> str:
+    for name, known in _KNOWN.items():
+        if any((folder / mark).is_file() for mark in known.marks):
+            return name
+    marks = ", ".join(known.marks[0] for known in _KNOWN.values())
     raise DataError(
-        f"the folder {folder} holds no data set we know: neither {videos[0]} nor movies.dat is in it",
-        hint=f"name the folder that holds the files of {' or '.join(NAMES)}",
+        f"the folder {folder} holds no data set we know: none of {marks} is in it",
+        hint=f"name the folder that holds the files of one of {', '.join(NAMES)}",
     )

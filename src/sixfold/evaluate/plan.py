@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from sixfold.data.events import Field
 from sixfold.data.labels import Label
 from sixfold.data.split import TimeSplit
+from sixfold.evaluate.measures import Measure
+from sixfold.features.definitions import Feature
 from sixfold.models.contract import Retriever
 
 __all__ = ["Plan"]
@@ -15,11 +17,14 @@ class Plan:
     """The evaluation, decided before anything is trained.
 
     `satisfied` is the label that makes an item worth having found. `beat` are the retrievers that stand beside the
-    system in every table; the first is the one it must beat on recall@`k`, with an interval clear of zero.
+    system in every table; the first is the one it must beat on recall@`k`, with an interval clear of zero. `measures`
+    are what else is measured on the test rows, of which only those count where the feature `only` is not 0.
     """
 
     split: TimeSplit
-    satisfied: Label
-    beat: tuple[Retriever, ...]
+    satisfied: Label | None = None
+    beat: tuple[Retriever, ...] = ()
     k: int = 100
     slices: tuple[Field, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    only: Feature | None = None

@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from sixfold._core.errors import DefinitionError, InputError
 from sixfold._core.times import duration
-from sixfold.frame.entity import Entity
+from sixfold.frame.task import Task
 
-__all__ = ["Limit", "Objective", "Outcome", "Problem", "Rank", "Scale"]
+__all__ = ["Limit", "Objective", "Outcome", "Problem", "Scale"]
 
 
 @runtime_checkable
@@ -20,14 +20,6 @@ class Outcome(Protocol):
     def name(self) -> str:
         """The outcome's name."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rank:
-    """The task of choosing and ordering items of one entity for one other entity."""
-
-    item: Entity
-    per: Entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +92,13 @@ class Scale:
 class Problem:
     """A business goal made into a contract.
 
-    `online` names the metrics the business watches; `privacy` says in plain words what is personal and why it is kept.
+    `objective` is what outcomes are worth where items compete; a choice has costs of its own, a forecast none. `online`
+    names the metrics the business watches; `privacy` says in plain words what is personal and why it is kept.
     """
 
     goal: str
-    task: Rank
-    objective: Objective
+    task: Task
+    objective: Objective | None = None
     online: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     scale: Scale | None = None
@@ -115,8 +108,6 @@ class Problem:
         problems = []
         if not self.goal.strip():
             problems.append("the problem states no goal: say in one sentence what gets better for whom")
-        if self.task.item == self.task.per:
-            problems.append(f"the task ranks {self.task.item.name!r} for itself: name two different entities")
         names = [limit.metric for limit in self.limits]
         problems += [
             f"limit {name!r} is stated {names.count(name)} times"

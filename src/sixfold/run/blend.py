@@ -10,6 +10,7 @@ from sixfold.models.blend import Query, tune_weights
 from sixfold.models.contract import FittedRanker, FittedRetriever, Progress
 from sixfold.run.prepare import Prepared, fold_until, targets_of
 from sixfold.serve import DecisionRequest
+from sixfold.serve.bound import Content
 from sixfold.system import System
 
 __all__ = ["tune_blend"]
@@ -32,14 +33,8 @@ def tune_blend(
     """
     start = prepared.bounds.validate[0]
     pipeline = replace(system.pipeline, blend=replace(system.pipeline.blend, weights={}))
-    bound = pipeline.bind(
-        models,
-        fold_until(system, prepared, start),
-        names=system.features.names,
-        task=system.problem.task,
-        fallback=np.empty(0, np.int64),
-        release="tuning",
-    )
+    content = Content("tuning", models, system.features.names)
+    bound = pipeline.bind(content, fold_until(system, prepared, start), task=system.problem.task)
     users, targets = targets_of(system, prepared.validate)
     chosen = np.random.default_rng(derive_seed(seed, "blend")).permutation(len(users))[:_PEOPLE]
     names = [source.name for source in pipeline.sources]

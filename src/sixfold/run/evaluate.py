@@ -11,10 +11,13 @@ from sixfold._core.errors import InputError
 from sixfold._core.memory import release_freed
 from sixfold.evaluate.bootstrap import Estimate
 from sixfold.evaluate.gates import Verdict, judge
+from sixfold.evaluate.measures import OURS, Trial
+from sixfold.evaluate.report import Comparison
 from sixfold.models.contract import Progress, silent
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, fold_until, prepare
 from sixfold.run.ranking import RankingResult, judge_ranking
+from sixfold.run.requests import request_of
 from sixfold.run.retrieval import Method, judge_retrieval
 from sixfold.run.serve import bind_content, one_thread
 from sixfold.serve import DecisionRequest
@@ -33,6 +36,7 @@ class Evaluated:
     fingerprint: str
     retrieval: tuple[Method, ...]
     ranking: RankingResult
+    comparisons: tuple[Comparison, ...]
     measured: Mapping[str, Estimate | float]
     gates: tuple[Verdict, ...]
     seconds: float
@@ -60,29 +64,55 @@ def evaluate(
     release_freed()
     bound = bind_content(system, home.candidate / "content", features, release="candidate")
     baselines = home.candidate / "baselines"
+    retrieval: list[Method] = []
     with one_thread():
-        retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
+        if system.retrievers:
+            retrieval = judge_retrieval(system, prepared, bound, baselines, seed=seed, progress=progress)
         latency = _latency(system, prepared, bound)
     progress("evaluating the ranker", 0.9)
     ranking = judge_ranking(system, prepared, bound.ranker(), baselines, seed=seed)
     measured = _measured(system, retrieval, ranking) | latency
-    first = system.plan.beat[0].name
-    gain = next((method.gain for method in retrieval if method.name == first), None)
-    gates = judge(
-        measured,
-        system.problem.limits,
-        primary=f"recall@{system.plan.k}",
-        beat={first: gain},
-    )
-    result = Evaluated(trained["fingerprint"], tuple(retrieval), ranking, measured, gates, time.perf_counter() - began)
+    trial = _trial(system, prepared, bound, ranking, seed)
+    comparisons = []
+    for measure in system.plan.measures:
+        progress(f"measuring {', '.join(measure.metrics)}", 0.95)
+        comparison, figures = measure.measure(trial)
+        comparisons.append(comparison)
+        measured |= figures
+    must_beat = [config.name for config in system.plan.beat[:1]] if retrieval else []
+    gains = {name: next((m.gain for m in retrieval if m.name == name), None) for name in must_beat}
+    gates = judge(measured, system.problem.limits, primary=f"recall@{system.plan.k}", beat=gains)
+    took = time.perf_counter() - began
+    result = Evaluated(trained["fingerprint"], tuple(retrieval), ranking, tuple(comparisons), measured, gates, took)
     write_json(home.candidate / "evaluation.json", _summary(result))
     return result
 
 
+def _trial(system: System, prepared: Prepared, bound: BoundPipeline, ranking: RankingResult, seed: int) -> Trial:
+    test, start = prepared.test, prepared.bounds.test[0]
+
+    def request(row: int) -> DecisionRequest:
+        return request_of(system, test.spine.take(slice(row, row + 1)).row(0), f"trial-{row}", start)
+
+    return Trial(
+        test.spine,
+        test.features,
+        test.labels,
+        ranking.predictions,
+        prepared.history,
+        start,
+        bound.decide,
+        request,
+        seed,
+    )
+
+
 def _measured(system: System, retrieval: list[Method], ranking: RankingResult) -> dict[str, Estimate | float]:
     """The figures that limits can bound, by the names of `system.MEASURED`."""
-    out: dict[str, Estimate | float] = {"recall@k": retrieval[0].metrics[f"recall@{system.plan.k}"]}
-    best = {head: figures["with behaviour as of then"] for head, figures in ((h.head, h.models) for h in ranking.heads)}
+    out: dict[str, Estimate | float] = {}
+    if retrieval:
+        out["recall@k"] = retrieval[0].metrics[f"recall@{system.plan.k}"]
+    best = {head.head: head.models[OURS] for head in ranking.heads}
     for name, worst in (("auc", min), ("ne", max), ("ece", max), ("xauc", min)):
         found = [figures[name] for figures in best.values() if name in figures]
         if found:
@@ -94,14 +124,14 @@ def _measured(system: System, retrieval: list[Method], ranking: RankingResult) -
 
 
 def _latency(system: System, prepared: Prepared, bound: BoundPipeline) -> dict[str, float]:
-    """Milliseconds that the whole pipeline takes for test users, one at a time, warm."""
-    users = prepared.test.spine[system.problem.task.per.name]
-    sample = np.random.default_rng(0).choice(users, _TIMED + 20).tolist()
+    """Milliseconds that the whole pipeline takes for requests of the test range, one at a time, warm."""
+    chosen = np.random.default_rng(0).integers(0, len(prepared.test), _TIMED + 20)
     at = prepared.bounds.test[0]
     took = []
-    for i, user in enumerate(sample):
+    for i, row in enumerate(prepared.test.spine.take(chosen).rows()):
+        request = request_of(system, row, f"time-{i}", at)
         began = time.perf_counter_ns()
-        bound.decide(DecisionRequest(f"time-{i}", user, system.pipeline.select.n, at))
+        bound.decide(request)
         took.append((time.perf_counter_ns() - began) / 1e6)
     return {f"p{p}_ms": float(np.percentile(took[20:], p)) for p in (50, 99)}
 

@@ -37,13 +37,13 @@ class Ingested:
 
 def open_source(data: str, *, data_home: Path | None, seed: int) -> Source:
     """The source called `data`, or in the folder `data`; InputError if there is none, DataError if it is damaged."""
-    from sixfold import datasets
-    from sixfold.worlds.shorts import SHORTS, Shorts
+    from sixfold import datasets, worlds
 
-    if data not in (*SHORTS, *datasets.NAMES) and not Path(data).is_dir():
-        known = ", ".join((*SHORTS, *datasets.NAMES))
-        raise InputError(f"{data!r} is neither known data nor a folder", hint=f"use {known}, or a data set's folder")
-    return Shorts(SHORTS[data], seed) if data in SHORTS else datasets.open_source(data, home=data_home)
+    known = (*worlds.NAMES, *datasets.NAMES)
+    if data not in known and not Path(data).is_dir():
+        hint = f"use {', '.join(known)}, or a data set's folder"
+        raise InputError(f"{data!r} is neither known data nor a folder", hint=hint)
+    return worlds.open_world(data, seed) if data in worlds.NAMES else datasets.open_source(data, home=data_home)
 
 
 def make_ingest(system: System, log: SqliteLog, quarantine: SqliteQuarantine) -> Ingest:

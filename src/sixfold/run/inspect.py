@@ -13,8 +13,9 @@ from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.operate.drift import DriftRow, Reference, compare
 from sixfold.operate.releases import champion, open_release
 from sixfold.run.home import Home
+from sixfold.run.requests import request_fields
 from sixfold.run.serve import bind, one_thread, open_deployment, state_at
-from sixfold.run.served import request_fields, served
+from sixfold.run.served import served
 from sixfold.serve import DecisionRequest
 from sixfold.serve.decision import decision_events, replay
 from sixfold.system import System
@@ -85,7 +86,7 @@ def parse_context(system: System, pairs: Sequence[str]) -> dict[str, Any]:
         if not sign or name not in kinds:
             raise InputError(f"--context {pair!r}: expected name=value", hint=f"the fields are: {', '.join(kinds)}")
         try:
-            context[name] = text if kinds[name] is str else float(text)
+            context[name] = kinds[name](text)
         except ValueError as error:
             raise InputError(f"--context {name}: {text!r} is not a number") from error
     return context
@@ -103,7 +104,7 @@ def decide(
         bound = stage.deployment.load(release)
         now = stage.deployment.clock()
         name = fingerprint(["decide", release, key, now, stage.deployment.features.offset])
-        request = DecisionRequest(name, key, n or system.pipeline.select.n, now, context)
+        request = DecisionRequest(name, key, n or system.pipeline.n, now, context)
         decision = bound.decide(request)
         task = system.problem.task
         stage.log.append({decision_events(task.per).name: decision.row(task.per)}, now=now)

@@ -12,7 +12,8 @@ from sixfold.data.labels import Label
 from sixfold.features.definitions import Feature
 from sixfold.features.lineage import changes, lineage_of, parts_of, versions
 from sixfold.run.home import Home, read_json
-from sixfold.serve import Retrieve
+from sixfold.serve import Popular, Retrieve
+from sixfold.serve.stages import Filter, Source
 from sixfold.system import System, describe, load_system, system_names
 
 __all__ = ["Changed", "Compared", "Graph", "Node", "Traced", "compare_lineage", "definitions", "made_with", "trace"]
@@ -233,21 +234,28 @@ def _models(system: System) -> Iterator[Node]:
     about_items = [f"stream {stream.name}" for stream in system.streams if stream.keys == (item,)]
     for source in system.pipeline.sources:
         if isinstance(source, Retrieve):
-            needs = [f"feature {source.history.name}", f"label {system.plan.satisfied.name}", *about_items]
+            learns = [f"label {label.name}" for label in (system.plan.satisfied,) if label is not None]
+            needs = [f"feature {source.history.name}", *learns, *about_items]
             yield Node("model", source.model.name, _version(source.model), tuple(needs))
 
 
 def _stages(system: System) -> Iterator[Node]:
     pipeline = system.pipeline
-    stages: tuple[Any, ...] = (*pipeline.sources, *pipeline.filters, pipeline.fallback)
+    stages: list[Source | Filter | Popular] = [*pipeline.sources, *pipeline.filters]
+    stages += [pipeline.fallback] if pipeline.fallback else []
     for stage in stages:
         needs = [f"feature {feature.name}" for feature in stage.features]
         if isinstance(stage, Retrieve):
             needs.append(f"model {stage.model.name}")
         yield Node("stage", stage.name, _version(stage), tuple(needs))
-    chosen = tuple(f"feature {feature.name}" for feature in pipeline.select.features)
     yield Node("stage", "score", _version(pipeline.score), (f"model {system.ranker_name}",))
-    yield Node("stage", "select", _version(pipeline.select), ("stage score", *chosen))
+    before = "stage score"
+    for name, last in (("select", pipeline.select), ("act", pipeline.act), ("render", pipeline.render)):
+        if last is not None:
+            yield Node(
+                "stage", name, _version(last), (before, *(f"feature {feature.name}" for feature in last.features))
+            )
+            before = f"stage {name}"
 
 
 def _version(config: Any) -> str:

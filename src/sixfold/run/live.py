@@ -10,31 +10,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import httpx
 import msgspec
 import numpy as np
 
 from sixfold._core.errors import ServiceError
+from sixfold.data.source import Visit
 from sixfold.models.contract import Progress, silent
 from sixfold.run.home import Home, read_json
 
-__all__ = ["LiveResult", "Visit", "Visitors", "drive", "running_service", "with_stages"]
+__all__ = ["LiveResult", "Visitors", "drive", "running_service", "with_stages"]
 
 _START_S = 120
-
-
-class Visit(Protocol):
-    """Somebody who asks: the decide body, and how that person reacts to an answer."""
-
-    def ask(self) -> dict[str, Any]:
-        """The body of POST /v1/decide."""
-        ...
-
-    def react(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        """The body of POST /v1/events, [] where nothing is known of how people react."""
-        ...
 
 
 Visitors = Sequence[Visit]

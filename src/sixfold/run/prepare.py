@@ -15,6 +15,9 @@ from sixfold.data.log import Log
 from sixfold.data.retraction import RETRACTION
 from sixfold.data.split import Bounds
 from sixfold.engines.memory.store import MemoryStore
+from sixfold.features.batch import as_of
+from sixfold.features.definitions import Feature
+from sixfold.features.featureset import FeatureSet
 from sixfold.features.online import OnlineFeatures
 from sixfold.models.contract import Dataset, Progress, silent
 from sixfold.models.training_set import build_dataset, offset_at
@@ -72,8 +75,20 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
                 f"the {name} range of the split has no mature impressions",
                 hint="ingest more history, or shorten the split of the plan",
             )
+        if name == "test" and system.plan.only is not None:
+            rows &= _wanted(system.plan.only, history, dataset.spine)
+            if not rows.any():
+                raise DataError(
+                    f"{system.plan.only.name} leaves no row of the test range", hint="see the plan's `only`"
+                )
         parts[name] = dataset.take(np.flatnonzero(rows))
     return Prepared(history, bounds, now, **parts, seconds=time.perf_counter() - began)
+
+
+def _wanted(only: Feature, history: Mapping[str, Table], spine: Table) -> Array:
+    """The rows where the feature has a value other than 0, (n_rows,) bool."""
+    values = as_of(FeatureSet(only), history, spine)[only.name].astype(np.float64)
+    return np.asarray(np.nan_to_num(values) != 0)
 
 
 def _read(log: Log, end: int, streams: Sequence[str]) -> dict[str, Table]:
@@ -107,9 +122,11 @@ def _between(history: Mapping[str, Table], start: int, stop: int, streams: Itera
 
 
 def targets_of(system: System, part: Dataset) -> tuple[Array, list[Array]]:
-    """Who was satisfied in a range of the split, and by which items."""
-    hit = part.labels[system.plan.satisfied.name] > 0
-    task = system.problem.task
+    """Who was satisfied in a range of the split, and by which items; the task must be to rank."""
+    task, satisfied = system.problem.task, system.plan.satisfied
+    if task.item is None or satisfied is None:
+        raise DataError(f"{system.name} finds no items, so nobody is satisfied by one")
+    hit = part.labels[satisfied.name] > 0
     users, items = part.spine[task.per.name][hit], part.spine[task.item.name][hit]
     names, code = np.unique(users, return_inverse=True)
     order = np.argsort(code, kind="stable")

@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from sixfold._core.table import Array, Table
+from sixfold.data.events import Events
+from sixfold.data.labels import Label
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.calibration import CalibrationCurve, calibration_curve, expected_calibration_error
+from sixfold.evaluate.measures import OURS, STATIC
 from sixfold.evaluate.ranking import auc, mean_ratio, normalised_entropy, xauc
 from sixfold.evaluate.slices import Slice, TableMetric, by_category, by_count, measure_slices
 from sixfold.features import count, rate
 from sixfold.features.batch import as_of
 from sixfold.features.featureset import FeatureSet
+from sixfold.frame import Entity
 from sixfold.models.calibration import Curve
 from sixfold.models.contract import FittedRanker
 from sixfold.models.registry import load_ranker
@@ -42,10 +46,11 @@ class HeadResult:
 
 @dataclass(frozen=True, slots=True)
 class RankingResult:
-    """All heads, and the slices of the success label."""
+    """All heads, the slices of the success label, and what every model predicted: model → heads, ours first."""
 
     heads: tuple[HeadResult, ...]
     slices: tuple[Slice, ...]
+    predictions: Mapping[str, Table]
 
 
 def judge_ranking(
@@ -55,18 +60,17 @@ def judge_ranking(
     test, validate = prepared.test, prepared.validate
     users = test.spine[system.problem.task.per.name]
     full = ranker.predict(test.features)
-    plain = load_ranker(baselines / "static").predict(test.features.select(static_features(system.features).names))
+    predicted = {OURS: full}
+    if len(static := static_features(system.features)):
+        predicted[STATIC] = load_ranker(baselines / "static").predict(test.features.select(static.names))
     heads = []
     for label in (label for label in system.labels if label.name in ranker.heads):
         truth = test.labels[label.name]
-        predictions = {"static features": plain[label.name], "with behaviour as of then": full[label.name]}
+        predictions = {model: table[label.name] for model, table in reversed(predicted.items())}
         if label.binary:
-            rates = _item_rate(system, prepared, label.name)
-            predictions = {
-                "base rate": np.full(len(test), validate.labels[label.name].mean()),
-                "item's rate as of then": rates,
-                **predictions,
-            }
+            base = {"base rate": np.full(len(test), validate.labels[label.name].mean())}
+            rates = {f"{e.name}'s rate as of then": _rate(system, prepared, label, e) for e in _compared(system)}
+            predictions = {**base, **rates, **predictions}
         metrics = BINARY if label.binary else QUANTITY
         models = {
             name: {
@@ -75,23 +79,26 @@ def judge_ranking(
             for name, p in predictions.items()
         }
         order = auc if label.binary else xauc
-        gain = compare(
-            partial(order, truth, full[label.name]),
-            partial(order, truth, plain[label.name]),
-            users=users,
-            seed=seed,
-            replicates=200,
-        )
+        gain = None
+        if STATIC in predicted:
+            ours, plain = (partial(order, truth, predicted[model][label.name]) for model in (OURS, STATIC))
+            gain = compare(ours, plain, users=users, seed=seed, replicates=200)
         curve = calibration_curve(truth, full[label.name], users=users) if label.binary else None
         heads.append(HeadResult(label.name, label.binary, models, curve, gain, full[label.name]))
-    return RankingResult(tuple(heads), _slices(system, prepared, full, seed))
+    return RankingResult(tuple(heads), _slices(system, prepared, full, seed), predicted)
 
 
-def _item_rate(system: System, prepared: Prepared, name: str) -> Array:
-    """The item's own smoothed rate as of then, over all time, calibrated on the validation range."""
-    label = next(label for label in system.labels if label.name == name)
+def _compared(system: System) -> tuple[Entity, ...]:
+    """Whose own rate a model must beat: that of the item, or of whom the event is about."""
+    task = system.problem.task
+    return (task.item,) if task.item is not None else task.known
+
+
+def _rate(system: System, prepared: Prepared, label: Label, entity: Entity) -> Array:
+    """The entity's own smoothed rate as of then, over all time, calibrated on the validation range."""
+    name = label.name
     base = float(prepared.validate.labels[name].mean())
-    feature = rate(label, by=system.problem.task.item, over="lifetime", prior=(20 * base, 20.0)).named("rate")
+    feature = rate(label, by=entity, over="lifetime", prior=(20 * base, 20.0)).named("rate")
     columns = [
         as_of(FeatureSet(feature), prepared.history, part.spine)["rate"] for part in (prepared.validate, prepared.test)
     ]
@@ -100,16 +107,16 @@ def _item_rate(system: System, prepared: Prepared, name: str) -> Array:
 
 def _slices(system: System, prepared: Prepared, predicted: Table, seed: int) -> tuple[Slice, ...]:
     """The success label on cold and warm users and items, and by the plan's fields."""
-    test, success, task = prepared.test, system.plan.satisfied.name, system.problem.task
-    if success not in predicted:
+    test, task = prepared.test, system.problem.task
+    success = system.plan.satisfied.name if system.plan.satisfied is not None else system.labels[0].name
+    if success not in predicted or not isinstance(system.spine, Events):
         return ()
-    seen = FeatureSet(
-        count(system.spine, by=task.per, over="lifetime").named("user"),
-        count(system.spine, by=task.item, over="lifetime").named("item"),
-    )
+    seen = FeatureSet([count(system.spine, by=entity, over="lifetime").named(entity.name) for entity in task.known])
     known = as_of(seen, prepared.history, test.spine)
-    masks = by_count(f"{task.per.name} seen before", known["user"], (1, 20))
-    masks |= by_count(f"{task.item.name} shown before", known["item"], (20, 500))
+    masks: dict[str, Array] = {}
+    for entity in task.known:
+        verb, bounds = ("shown", (20, 500)) if entity == task.item else ("seen", (1, 20))
+        masks |= by_count(f"{entity.name} {verb} before", known[entity.name], bounds)
     for field in system.plan.slices:
         if field.name in test.spine:
             masks |= by_category(field.name, test.spine[field.name], top=3)

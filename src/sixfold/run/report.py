@@ -8,6 +8,7 @@ import numpy as np
 
 from sixfold._core.table import Array
 from sixfold._core.times import DAY, SECOND, format_duration, iso
+from sixfold.evaluate.measures import OURS, STATIC
 from sixfold.evaluate.report import (
     Command,
     Comparison,
@@ -19,6 +20,7 @@ from sixfold.evaluate.report import (
     SplitRange,
     StageLatency,
     StreamCount,
+    figure,
     score_histogram,
 )
 from sixfold.features.definitions import Aggregate, Computed, Feature, Recent, Request
@@ -31,21 +33,14 @@ from sixfold.system import System
 
 __all__ = ["make_report"]
 
-OURS = "with behaviour as of then"
-
 
 def make_report(
     home: Home, system: System, prepared: Prepared, judged: Evaluated, live: LiveResult | None = None
 ) -> Report:
     """Everything that is known of the candidate, in the order of the six phases."""
-    k = f"recall@{system.plan.k}"
-    retrieval = Comparison(
-        f"Retrieval: finding the items that people found “{system.plan.satisfied.name}” among all",
-        f"{judged.retrieval[0].metrics[k].n_users:,} people of the test days; state frozen at their start; "
-        "items seen before are excluded; 95 % intervals over people.",
-        tuple(Entry(m.name, m.metrics, i == 0, _gain(m.gain, k)) for i, m in enumerate(judged.retrieval)),
-        (k, "ndcg@20"),
-    )
+    comparisons = [_head(head) for head in judged.ranking.heads]
+    if judged.retrieval:
+        comparisons.insert(0, _retrieval(system, judged))
     points = {
         method.name: tuple(
             (int(n.split("@")[1]), float(v)) for n, v in method.metrics.items() if n.startswith("recall@")
@@ -64,16 +59,16 @@ def make_report(
         split=tuple(_split(system, prepared)),
         days=tuple(_days(home, system, prepared)),
         features=tuple(_features(system, prepared)),
-        comparisons=(retrieval, *(_head(head) for head in judged.ranking.heads)),
+        comparisons=(*judged.comparisons, *comparisons),
         recall=points,
-        primary_method=judged.retrieval[0].name,
+        primary_method=judged.retrieval[0].name if judged.retrieval else "",
         calibration={head.head: head.curve for head in judged.ranking.heads if head.curve is not None},
         scores={
             head.head: score_histogram(head.scores, labels[head.head] if head.binary else None)
             for head in judged.ranking.heads
         },
         slices=judged.ranking.slices,
-        slices_note=f"the head “{system.plan.satisfied.name}” on parts of the test impressions",
+        slices_note=f"the head “{(system.plan.satisfied or system.labels[0]).name}” on parts of the test rows",
         gates=judged.gates,
         latency=tuple(_latency(live)),
         next=next_commands(home),
@@ -84,6 +79,17 @@ def make_report(
             "candidate": judged.fingerprint,
             "versions": ", ".join(f"{name} {version(name)}" for name in ("sixfold", "numpy", "torch", "onnxruntime")),
         },
+    )
+
+
+def _retrieval(system: System, judged: Evaluated) -> Comparison:
+    k, success = f"recall@{system.plan.k}", system.plan.satisfied
+    return Comparison(
+        f"Retrieval: finding the items that people found “{success.name if success else 'good'}” among all",
+        f"{judged.retrieval[0].metrics[k].n_users:,} people of the test days; state frozen at their start; "
+        "items seen before are excluded; 95 % intervals over people.",
+        tuple(Entry(m.name, m.metrics, i == 0, _gain(m.gain, k)) for i, m in enumerate(judged.retrieval)),
+        (k, "ndcg@20"),
     )
 
 
@@ -103,8 +109,9 @@ def _gain(gain: object, metric: str) -> str:
 
 def _problem(system: System) -> Iterator[tuple[str, str]]:
     problem = system.problem
-    yield "Task", f"rank {problem.task.item.name} for each {problem.task.per.name}"
-    yield "Objective", " ".join(f"{w:+g} × {o.name}" for o, w in problem.objective.worth.items())
+    yield "Task", str(problem.task)
+    if problem.objective is not None:
+        yield "Objective", " ".join(f"{w:+g} × {o.name}" for o, w in problem.objective.worth.items())
     if problem.online:
         yield "Watched online", ", ".join(problem.online)
     for limit in problem.limits:
@@ -120,15 +127,32 @@ def _problem(system: System) -> Iterator[tuple[str, str]]:
 
 def _headlines(system: System, judged: Evaluated, live: LiveResult | None) -> Iterator[Headline]:
     k = f"recall@{system.plan.k}"
-    first = next(m for m in judged.retrieval if m.name == system.plan.beat[0].name)
-    yield Headline(k, f"{float(judged.retrieval[0].metrics[k]):.3f}", f"{first.name}: {float(first.metrics[k]):.3f}")
+    if judged.retrieval:
+        first = next((m for m in judged.retrieval[1:] if m.name in [c.name for c in system.plan.beat]), None)
+        beside = f"{first.name}: {float(first.metrics[k]):.3f}" if first else ""
+        yield Headline(k, f"{float(judged.retrieval[0].metrics[k]):.3f}", beside)
+    for comparison in judged.comparisons:
+        yield from _of_measure(comparison)
+    success = (system.plan.satisfied or system.labels[0]).name
     for head in judged.ranking.heads:
-        if head.head == system.plan.satisfied.name and "auc" in head.models[OURS]:
-            without = float(head.models["static features"]["auc"])
-            yield Headline(f"AUC of {head.head}", f"{float(head.models[OURS]['auc']):.3f}", f"static: {without:.3f}")
+        if head.head == success and "auc" in head.models[OURS]:
+            without = f"static: {float(head.models[STATIC]['auc']):.3f}" if STATIC in head.models else ""
+            yield Headline(f"AUC of {head.head}", f"{float(head.models[OURS]['auc']):.3f}", without)
             yield Headline("calibration error", f"{float(head.models[OURS]['ece']):.4f}", f"of {head.head}")
     if live is not None:
         yield Headline("p99 of live requests", f"{live.p99_ms:.1f} ms", f"{live.concurrency} at a time, over loopback")
+
+
+def _of_measure(comparison: Comparison) -> Iterator[Headline]:
+    """The first pictured figure of the candidate, beside the first of its baselines."""
+    ours = next((entry for entry in comparison.entries if entry.ours), None)
+    other = next((entry for entry in comparison.entries if not entry.ours), None)
+    for metric in comparison.pictured[:1]:
+        if ours is not None and metric in ours.metrics:
+            beside = (
+                f"{other.name}: {figure(float(other.metrics[metric]))}" if other and metric in other.metrics else ""
+            )
+            yield Headline(metric, figure(float(ours.metrics[metric])), beside)
 
 
 def _streams(home: Home, prepared: Prepared) -> Iterator[StreamCount]:

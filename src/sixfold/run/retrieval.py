@@ -43,7 +43,7 @@ def judge_retrieval(
     """
     users, targets = targets_of(system, prepared.test)
     start = prepared.bounds.test[0]
-    lists = {"sources together": _as_served(bound, users, start, system.problem.task.item.key, progress)}
+    lists = {"sources together": _as_served(bound, users, start, progress)}
     spine = Table({
         system.problem.task.per.name: users,
         "at": np.full(len(users), start),
@@ -84,9 +84,11 @@ def _metrics(hits: Hits, ranked: Array, users: Array, *, size: int, k: int, seed
     return out
 
 
-def _as_served(bound: BoundPipeline, users: Array, at: int, key: type, progress: Progress) -> Array:
+def _as_served(bound: BoundPipeline, users: Array, at: int, progress: Progress) -> Array:
     """The blended candidates of the real pipeline for each user, (n_users, LENGTH)."""
-    out = np.full((len(users), LENGTH), None if key is str else -1, object if key is str else np.int64)
+    item = bound.task.item
+    text = item is not None and item.key is str
+    out = np.full((len(users), LENGTH), None if text else -1, object if text else np.int64)
     for i, user in enumerate(users.tolist()):
         if i % 200 == 0:
             progress("evaluating the sources together", 0.5 * i / len(users))

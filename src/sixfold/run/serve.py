@@ -24,7 +24,7 @@ from sixfold.operate.releases import Release, moves, open_release
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.ingest import make_ingest
 from sixfold.run.lineage import made_with
-from sixfold.serve.bound import BoundPipeline
+from sixfold.serve.bound import BoundPipeline, Content
 from sixfold.serve.service import Deployment
 from sixfold.system import System
 
@@ -72,20 +72,18 @@ def bind_content(system: System, folder: Path, features: OnlineFeatures, *, rele
 
     A source that training weighed 0 is not asked.
     """
-    with np.load(folder / "fallback.npz", allow_pickle=False) as arrays:
-        fallback: Array = arrays["keys"].astype(object if system.problem.task.item.key is str else np.int64)
+    item = system.problem.task.item
+    fallback: Array = np.empty(0, object if item is not None and item.key is str else np.int64)
+    if system.pipeline.fallback is not None:
+        with np.load(folder / "fallback.npz", allow_pickle=False) as arrays:
+            fallback = arrays["keys"].astype(fallback.dtype)
     weights = read_json(folder / "blend.json")
     asked = tuple(source for source in system.pipeline.sources if weights.get(source.name, 1.0) > 0)
     weights = {source.name: weights.get(source.name, 1.0) for source in asked}
     pipeline = replace(system.pipeline, sources=asked, blend=replace(system.pipeline.blend, weights=weights))
-    return pipeline.bind(
-        load_models(system, folder / "models"),
-        features,
-        names=system.features.names,
-        task=system.problem.task,
-        fallback=fallback,
-        release=release,
-    )
+    models = load_models(system, folder / "models")
+    content = Content(release, models, system.features.names, fallback, read_json(folder / "act.json"))
+    return pipeline.bind(content, features, task=system.problem.task)
 
 
 def state_at(home: Home, system: System, log: Log, offset: int, *, progress: Progress = silent) -> OnlineFeatures:

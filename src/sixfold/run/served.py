@@ -9,12 +9,12 @@ import numpy as np
 
 from sixfold._core.table import Array, Table, column
 from sixfold.data.log import Log
-from sixfold.features.definitions import Request
 from sixfold.run.home import Home, read_json
+from sixfold.run.requests import request_fields
 from sixfold.serve.decision import unpack
 from sixfold.system import System
 
-__all__ = ["ALL_TIME", "Served", "request_fields", "served"]
+__all__ = ["ALL_TIME", "Served", "served"]
 
 ALL_TIME = (-(2**63), 2**63 - 1)
 _STEP = 20_000
@@ -69,11 +69,6 @@ def served(
                 return
 
 
-def request_fields(system: System) -> dict[str, type]:
-    """The request fields that the ranker's features read, with their types."""
-    return {feature.name: feature.kind for feature in system.features.primitives if isinstance(feature, Request)}
-
-
 class _Reader:
     """Decisions as rows."""
 
@@ -116,15 +111,14 @@ class _Reader:
     def _points(self, row: dict[str, Any], ids: list[Any]) -> Table:
         task, n = self._system.problem.task, len(ids)
         context = msgspec.json.decode(row["request"])["context"]
-        keys = {
-            task.per.name: column([row[task.per.name]] * n, task.per.key),
-            task.item.name: column(ids, task.item.key),
-        }
+        keys = {task.per.name: column([row[task.per.name]] * n, task.per.key)}
+        if task.item is not None:
+            keys[task.item.name] = column(ids, task.item.key)
         fields = {name: _given(context.get(name), kind, n) for name, kind in request_fields(self._system).items()}
         return Table({**keys, "at": np.full(n, row["at"]), "offset": np.full(n, row["as_of"]), **fields})
 
 
 def _given(value: Any, kind: type, n: int) -> Any:
-    if kind is str:
-        return column([value] * n, str)
+    if kind is str or (kind is int and value is not None):
+        return column([value] * n, kind)
     return np.full(n, np.nan if value is None else float(value))

@@ -29,25 +29,30 @@ def _(system: System) -> RenderableType:
     lines.columns[1].justify = "left"
     for name, text in _contract(system):
         lines.add_row(name, text)
-    stages = " → ".join(
-        [
-            " + ".join(source.name for source in system.pipeline.sources),
-            f"blend to {system.pipeline.blend.keep}",
-            *(filter_.name for filter_ in system.pipeline.filters),
-            system.ranker_name,
-            f"top {system.pipeline.select.n}",
-        ]
-    )
+    stages = " → ".join(_stages(system))
     return Group(
         Text(f"{system.name}: {problem.goal}", style="bold"), lines, Text(stages), Text("no contradictions found")
     )
 
 
+def _stages(system: System) -> Iterator[str]:
+    pipeline = system.pipeline
+    if pipeline.sources:
+        yield " + ".join(source.name for source in pipeline.sources)
+        yield f"blend to {pipeline.blend.keep}"
+    yield from (filter_.name for filter_ in pipeline.filters)
+    yield system.ranker_name
+    if pipeline.select is not None:
+        yield f"{type(pipeline.select).__name__} of {pipeline.n}"
+    yield from (stage.name for stage in (pipeline.act, pipeline.render) if stage is not None)
+
+
 def _contract(system: System) -> Iterator[tuple[str, str]]:
     problem, plan = system.problem, system.plan
     yield "version", system.fingerprint
-    yield "task", f"rank {problem.task.item.name} for each {problem.task.per.name}"
-    yield "objective", " ".join(f"{w:+g} × {o.name}" for o, w in problem.objective.worth.items())
+    yield "task", str(problem.task)
+    if problem.objective is not None:
+        yield "objective", " ".join(f"{w:+g} × {o.name}" for o, w in problem.objective.worth.items())
     for limit in problem.limits:
         low = "" if limit.at_least is None else f"≥ {limit.at_least:g} "
         high = "" if limit.at_most is None else f"≤ {limit.at_most:g}"
@@ -60,7 +65,10 @@ def _contract(system: System) -> Iterator[tuple[str, str]]:
     yield "features", f"{len(system.features)} for the ranker, {len(system.online_features)} in the service"
     split = plan.split
     yield "split", f"train {split.train}, validate {split.validate}, test {split.test}, gap {split.gap}"
-    yield "must beat", ", ".join(config.name for config in plan.beat[:1]) + f" on recall@{plan.k}"
+    if plan.beat:
+        yield "must beat", f"{plan.beat[0].name} on recall@{plan.k}"
+    for measure in plan.measures:
+        yield "measured", ", ".join(measure.metrics)
 
 
 @render.register
@@ -100,6 +108,7 @@ def _(result: Answered) -> RenderableType:
     table.columns[3].justify = "left"
     for item in answer["items"]:
         why = ", ".join(f"{reason['source']} #{reason['rank'] + 1}" for reason in item["reasons"])
+        why += ", ".join(f"{name} {_brief(value)}" for name, value in item.get("detail", {}).items())
         value = "–" if item["value"] is None else f"{item['value']:.4f}"
         table.add_row(
             str(item["id"]), value, f"{item['propensity']:.3f}", why + (" (explored)" if item["explored"] else "")
@@ -108,7 +117,12 @@ def _(result: Answered) -> RenderableType:
     who = f"decision {answer['decision']} for {answer['subject']}"
     head = f"{who}, release {answer['release']}, log prefix {answer['as_of']}"
     tail = f"replay it: sixfold replay {answer['decision']}"
-    return Group(Text(head + rungs), table, *([Text(answer["why"])] if answer["why"] else []), Text(tail))
+    said = [Text(text) for text in (answer.get("text"), answer["why"]) if text]
+    return Group(Text(head + rungs), table, *said, Text(tail))
+
+
+def _brief(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 @render.register

@@ -9,19 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
+from sixfold._core.errors import ModelError
 from sixfold._core.hashing import derive_seed, fingerprint
 from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
+from sixfold.frame import Rank
 from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Retriever, silent
 from sixfold.models.training_set import build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
 from sixfold.run.blend import tune_blend
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, prepare
-from sixfold.serve import Retrieve
+from sixfold.serve import Popular, Retrieve
 from sixfold.system import System
 
 __all__ = ["Trained", "static_features", "train"]
@@ -73,7 +75,8 @@ def train(
     training.seconds["point-in-time features"] = prepared.seconds
     weights = training.fit_all()
     rows = {part: len(getattr(prepared, part)) for part in ("train", "validate", "test")}
-    satisfied = int(prepared.train.labels[system.plan.satisfied.name].sum())
+    success = system.plan.satisfied
+    satisfied = 0 if success is None else int(prepared.train.labels[success.name].sum())
     trained = Trained(name, rows, satisfied, dict(weights), training.seconds)
     write_json(work / "train.json", {**asdict(trained), "system": system.fingerprint, "seed": seed})
     shutil.rmtree(home.candidate, ignore_errors=True)
@@ -107,18 +110,23 @@ class _Training:
         """Everything, in the order in which it is needed; returns the weights of the blend."""
         system, prepared = self.system, self.prepared
         ranker = self._fit_ranker(system.ranker_name, system.features, self.content / "models", 0.0)
-        self._fit_ranker("static", static_features(system.features), self.baselines, 0.4)
-        weights = system.pipeline.blend.weights or self._tune(ranker)
-        history = next(iter(self._histories().values()))
-        for config in system.plan.beat:
+        if len(plain := static_features(system.features)):
+            self._fit_ranker("static", plain, self.baselines, 0.4)
+        histories = self._histories()
+        weights = system.pipeline.blend.weights or (self._tune(ranker) if histories else {})
+        for config in system.plan.beat if histories else ():
             with self._timed(config.name, 0.7) as tell:
-                self._fit_and_save(config, history, self.baselines, tell)
+                self._fit_and_save(config, next(iter(histories.values())), self.baselines, tell)
         for name, config in system.retrievers.items():
             with self._timed(name, 0.75) as tell:
-                self._fit_and_save(config, self._histories()[name], self.content / "models", tell)
-        np.savez(self.content / "fallback.npz", keys=_fallback(system, prepared))
+                self._fit_and_save(config, histories[name], self.content / "models", tell)
+        if system.pipeline.fallback is not None:
+            np.savez(self.content / "fallback.npz", keys=_fallback(system, prepared, system.pipeline.fallback))
         write_json(self.content / "blend.json", weights)
         predicted = ranker.predict(prepared.validate.features)
+        if (actor := system.pipeline.act) is not None:
+            validate = prepared.validate
+            write_json(self.content / "act.json", actor.fit(validate.labels, predicted, validate.spine))
         scores = {f"predicted {head}": predicted[head] for head in predicted}
         Reference.of({**prepared.validate.features, **scores}).save(self.content / "reference.json")
         return weights
@@ -160,9 +168,12 @@ class _Training:
             # One at a time: histories of a million consumptions are 200 MB.
             self._interactions = None
             task, history = self.system.problem.task, self.prepared.history
+            satisfied = self.system.plan.satisfied
+            if not isinstance(task, Rank) or satisfied is None:
+                raise ModelError(f"{self.system.name} does not rank, so its retrievers have nothing to learn")
             items = catalog(self.system.streams, history, item=task.item, at=upto)
             made = build_interactions(
-                self.system.plan.satisfied, consumed, history, item=task.item, per=task.per, upto=upto, items=items
+                satisfied, consumed, history, item=task.item, per=task.per, upto=upto, items=items
             )
             self._interactions = key, made
         return self._interactions[1]
@@ -173,9 +184,9 @@ def _save(model: FittedRanker | FittedRetriever, folder: Path) -> None:
     model.save(folder)
 
 
-def _fallback(system: System, prepared: Prepared) -> Array:
+def _fallback(system: System, prepared: Prepared, fallback: Popular) -> Array:
     """The list for everybody: what the pipeline's fallback finds best at the end of the log, best first."""
-    item, popular = system.problem.task.item, system.pipeline.fallback.feature
+    item, popular = system.problem.task.known[-1], fallback.feature
     end = offset_at(prepared.history, prepared.now + 1)
     keys = known_keys(prepared.history, system.streams, item, end)
     spine = Table({item.name: keys, "at": np.full(len(keys), prepared.now), "offset": np.full(len(keys), end)})

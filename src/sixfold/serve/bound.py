@@ -1,9 +1,9 @@
 """A pipeline bound to one release and one state: the function from requests to decisions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -15,21 +15,37 @@ from sixfold.features.featureset import needs
 from sixfold.features.freshness import Notes
 from sixfold.features.lineage import version_of
 from sixfold.features.online import OnlineFeatures
-from sixfold.frame import Rank
+from sixfold.frame import Forecast, Rank, Task
 from sixfold.models.catalogue import top_rows
 from sixfold.models.contract import FittedRanker, FittedRetriever
-from sixfold.serve.candidates import Candidates, best_first
+from sixfold.serve.candidates import Candidates, all_of, best_first
 from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
 from sixfold.serve.ladder import Costs, Ladder
-from sixfold.serve.stages import DecisionRequest, Filter, Proposal, Selection, Source, View
+from sixfold.serve.stages import Act, Actor, DecisionRequest, Filter, Proposal, Rendered, Selection, Source, View
+from sixfold.serve.view import RequestView
 
 if TYPE_CHECKING:
     from sixfold.serve.pipeline import Pipeline
 
-__all__ = ["BoundPipeline"]
+__all__ = ["BoundPipeline", "Content"]
 
 _SOURCES_SHARE = 0.5
 """Sources may use half of the budget: the rest is for ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a release holds that its pipeline needs.
+
+    `models` are the fitted ones by name, `names` the ranker's features in order, `fallback` the item keys for
+    everybody, best first, `settings` what the actor learnt.
+    """
+
+    release: str
+    models: Mapping[str, FittedRetriever | FittedRanker]
+    names: tuple[str, ...]
+    fallback: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -46,38 +62,49 @@ class _Ranked:
     features: Table | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was decided: the items or the action, what the log keeps of how, and whether it is all that was asked."""
+
+    items: list[Item]
+    record: Mapping[str, Any]
+    complete: bool
+    why: str
+
+
 class BoundPipeline:
     """Decides, as a function of the state's offset, the release, the request and the rungs, and of nothing else."""
 
     def __init__(
         self,
         pipeline: "Pipeline",
-        models: Mapping[str, Any],
+        content: Content,
         features: OnlineFeatures,
         *,
-        names: tuple[str, ...],
-        task: Rank,
-        fallback: Array,
-        release: str,
+        task: Task,
         timer: Callable[[], int],
     ) -> None:
-        self.pipeline, self.features, self.task, self.release = pipeline, features, task, release
-        self._models, self._names, self._fallback, self._timer = models, names, fallback, timer
+        self.pipeline, self.content, self.features, self.task = pipeline, content, features, task
+        self.release = content.release
+        self._timer = timer
         self._costs = Costs()
         self._firsts: dict[tuple[str, int, bool], tuple[Any, Array, Array]] = {}
+        self._text_items = isinstance(task, Rank) and task.item.key is str
         self._ranker_name = str(getattr(pipeline.ranker, "name", "ranker"))
         self._check()
         stages: tuple[Source | Filter, ...] = (*pipeline.sources, *pipeline.filters)
         read = {feature.name: feature for stage in stages for feature in stage.features}
         self._subject = [name for name, feature in read.items() if task.item not in needs(feature)]
-        self._extra = [feature.name for feature in pipeline.select.features if feature.name not in names]
+        chooser = pipeline.act if pipeline.select is None else pipeline.select
+        ranked = content.names
+        self._extra = [feature.name for feature in chooser.features if feature.name not in ranked] if chooser else []
 
     def _check(self) -> None:
         wanted = [*self.pipeline.retrievers, self._ranker_name]
-        if lost := [name for name in wanted if name not in self._models]:
-            raise ModelError(f"release {self.release} lacks the models {lost}; it has {sorted(self._models)}")
-        heads = self.ranker().heads
-        if lost := [outcome.name for outcome in self.pipeline.score.objective.worth if outcome.name not in heads]:
+        if lost := [name for name in wanted if name not in self.content.models]:
+            raise ModelError(f"release {self.release} lacks the models {lost}; it has {sorted(self.content.models)}")
+        heads, objective = self.ranker().heads, self.pipeline.score.objective
+        if lost := [outcome.name for outcome in objective.worth if outcome.name not in heads] if objective else []:
             raise ModelError(f"the objective needs {lost}, but the ranker predicts {', '.join(heads)}")
         problems = []
         for feature in self.pipeline.features:
@@ -92,20 +119,18 @@ class BoundPipeline:
                 problems.append(
                     f"the pipeline reads {mine}, but the state has {has}: give each definition its own name"
                 )
-            if set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
+            if self.task.item and set(needs(feature)) not in ({self.task.per}, {self.task.item}, set()):
                 problems.append(f"{feature!r} of the pipeline must be of the subject or of the item alone")
         if problems:
             raise DefinitionError(problems)
 
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
-        model: FittedRanker = self._models[self._ranker_name]
-        return model
+        return cast(FittedRanker, self.content.models[self._ranker_name])
 
     def retriever(self, name: str) -> FittedRetriever:
         """The release's retriever of that name."""
-        model: FittedRetriever = self._models[name]
-        return model
+        return cast(FittedRetriever, self.content.models[name])
 
     def first(self, feature: Feature, k: int, least: bool, at: int, notes: Notes | None = None) -> Proposal:
         """The k items of the greatest or least value; who they are is found anew when their order may have changed."""
@@ -113,7 +138,7 @@ class BoundPipeline:
         kept = self._firsts.get((feature.name, k, least))
         if kept is not None and kept[0] == standing and isinstance(feature, Age):
             # Ages change with every instant, but not their order: read those that are wanted, not all.
-            table = self.features.now((feature.name,), {}, {self.task.item.name: kept[2]}, at, notes)
+            table = self.features.now((feature.name,), {}, self.candidate_columns(kept[2]), at, notes)
             return Proposal(kept[2], table[feature.name])
         keys, values = self.features.known(feature.name, at, notes)
         if kept is None or kept[0] != standing:
@@ -128,30 +153,75 @@ class BoundPipeline:
         seed = seed_of(self.release, request.id)
         as_of = self.features.offset
         notes = Notes(ladder.is_down, ladder.went_down) if self.features.declares else None
-        view = _View(self, request, notes)
-        removed: dict[str, int] = {}
-        subject = ladder.step("subject", "fallback", view.read_subject, None)
-        merged = self._candidates(view, ladder, removed) if subject is not None else self.pipeline.blend.merge({})
-        ranked = self._rank(view, ladder, merged)
-        chosen = self._select(view, ladder, ranked, np.random.default_rng(seed))
-        items = [*_items(ranked, chosen)]
-        more = self._refill(view, ladder, merged, {item.id for item in items}, request.n - len(items))
-        items += [msgspec.structs.replace(item, position=i) for i, item in enumerate(more, len(items))]
+        view = RequestView(self, request, notes)
+        if self.pipeline.act is not None:
+            made = self._act(view, ladder, self.pipeline.act)
+        else:
+            made = self._slate(view, ladder, np.random.default_rng(seed))
+        text = self._render(view, ladder, made.items)
         answer = Answer(
-            request.id, request.subject, request.at, as_of, self.release, ladder.rungs,
-            len(items) == request.n, _why(request.n, len(items), len(merged), removed, chosen.notes), items,
+            request.id, request.subject, request.at, as_of, self.release, ladder.rungs, made.complete, made.why,
+            made.items, **text,
         )  # fmt: skip
-        record = {"candidates": len(merged), "removed": removed, "causes": ladder.causes, **_shown(ranked, chosen)}
+        record = {**made.record, "causes": ladder.causes}
         if notes is not None and notes.answered:
             record["absent"] = notes.answered
         response = msgspec.json.encode(answer)
         taken = tuple(ladder.rungs)
         return Decision(request, as_of, self.release, seed, taken, answer.complete, response, record, ladder.took)
 
+    def _slate(self, view: RequestView, ladder: Ladder, rng: np.random.Generator) -> _Made:
+        """Items for the subject: proposed, blended, filtered, ranked and selected."""
+        removed: dict[str, int] = {}
+        n = self.pipeline.n if isinstance(self.task, Forecast) else view.request.n
+        subject = ladder.step("subject", "fallback", partial(view.read_subject, self._subject), None)
+        merged = self._candidates(view, ladder, removed) if subject is not None else self.pipeline.blend.merge({})
+        ranked = self._rank(view, ladder, merged)
+        chosen = self._select(view, ladder, ranked, n, rng)
+        items = [*_items(ranked, chosen)]
+        more = self._refill(view, ladder, merged, {item.id for item in items}, n - len(items))
+        items += [msgspec.structs.replace(item, position=i) for i, item in enumerate(more, len(items))]
+        record = {"candidates": len(merged), "removed": removed, **_shown(ranked, chosen)}
+        why = _why(n, len(items), len(merged), removed, chosen.notes)
+        return _Made(items, record, len(items) == n, why)
+
+    def _act(self, view: RequestView, ladder: Ladder, actor: Actor) -> _Made:
+        """One action for the event that the request tells of; the actor's default where nothing can be predicted."""
+        read = partial(view.read_subject, [*self.content.names, *self._extra])
+        table = ladder.step("hydrate", "no_score", read, None)
+        features = None if table is None else table.select(self.content.names)
+        heads = None
+        if features is not None:
+            scored = ladder.step("score", "no_score", partial(self.pipeline.score.score, view, features), None)
+            heads = None if scored is None else scored[1]
+        act = Act(actor.default, {}, {})
+        if heads is not None:
+            act = ladder.step("act", "no_act", partial(actor.act, view, heads, self.content.settings), act)
+        item = Item(0, act.action, act.values.get(act.action), 1.0, False, [], dict(act.detail))
+        if features is None or heads is None:
+            return _Made([item], {}, False, f"nothing could be predicted: {actor.default} is what is done then")
+        record = {"ids": [act.action], "values": dict(act.values), "features": pack(features), "heads": pack(heads)}
+        return _Made([item], record, True, "")
+
+    def _render(self, view: RequestView, ladder: Ladder, items: Sequence[Item]) -> dict[str, Any]:
+        """What the answer says in words, if the pipeline writes."""
+        renderer = self.pipeline.render
+        if renderer is None:
+            return {}
+        keys = np.array([item.id for item in items], object if self._text_items else np.int64)
+        nothing = Rendered("", refused=True)
+        made = ladder.step(f"render:{renderer.name}", "no_text", partial(renderer.render, view, keys), nothing)
+        detail = dict(made.detail)
+        return {"text": made.text, "citations": list(made.citations), "refused": made.refused, "detail": detail}
+
+    def candidate_columns(self, keys: Array) -> dict[str, Array]:
+        """What tells candidates apart: the item's key, or the step ahead."""
+        return {self.task.item.name if isinstance(self.task, Rank) else "step": keys}
+
     def view(self, request: DecisionRequest) -> View:
         """What the stages of this pipeline see of a request: for trying a stage alone."""
-        view = _View(self, request)
-        view.read_subject()
+        view = RequestView(self, request)
+        view.read_subject(self._subject)
         return view
 
     def candidates(self, request: DecisionRequest) -> Candidates:
@@ -160,6 +230,8 @@ class BoundPipeline:
 
     def _candidates(self, view: View, ladder: Ladder, removed: dict[str, int]) -> Candidates:
         """The union of what the sources propose, less what the filters remove."""
+        if isinstance(self.task, Forecast):
+            return all_of(np.arange(1, self.task.steps + 1))
         proposals: dict[str, Proposal] = {}
         for source in self.pipeline.sources:
             name = source.name
@@ -184,30 +256,32 @@ class BoundPipeline:
                 passing = keep if passing is None else passing & keep
         return passing
 
-    def _rank(self, view: "_View", ladder: Ladder, merged: Candidates) -> _Ranked:
+    def _rank(self, view: RequestView, ladder: Ladder, merged: Candidates) -> _Ranked:
         """The best of the blend in the order of their value, or of the blend when ranking is left out."""
         top = merged.take(slice(self.pipeline.blend.keep))
         if not len(top):
             return _Ranked(top)
-        read = partial(view.read_items, [*self._names, *self._extra], top.keys)
+        read = partial(view.read_items, [*self.content.names, *self._extra], top.keys)
         table = ladder.step("hydrate", "no_rank", read, None, share=1.0)
         if table is None:
             return _Ranked(top)
-        features = table.select(self._names) if self._extra else table
+        features = table.select(self.content.names) if self._extra else table
         scored = ladder.step("score", "no_rank", partial(self.pipeline.score.score, view, features), None, share=1.0)
         if scored is None:
             return _Ranked(top)
         values, heads = scored
-        order = best_first(values)
+        order = best_first(values) if isinstance(self.task, Rank) else np.arange(len(values))
         ranked = _Ranked(top.take(order), values[order], order, heads, features)
         view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra})
         return ranked
 
-    def _select(self, view: View, ladder: Ladder, ranked: _Ranked, rng: np.random.Generator) -> Selection:
-        n = min(view.request.n, len(ranked.candidates))
-        plain = Selection(np.arange(n), np.ones(n), np.zeros(n, np.bool_), ())
+    def _select(self, view: View, ladder: Ladder, ranked: _Ranked, n: int, rng: np.random.Generator) -> Selection:
+        n = min(n, len(ranked.candidates))
+        plain = Selection(np.arange(n), np.ones(n), np.zeros(n, np.bool_))
+        if not n or self.pipeline.select is None:
+            return plain
         run = partial(self.pipeline.select.select, view, ranked.candidates, rng)
-        return ladder.step("select", "no_select", run, plain) if n else plain
+        return ladder.step("select", "no_select", run, plain)
 
     def _refill(self, view: View, ladder: Ladder, merged: Candidates, shown: set[int | str], short: int) -> list[Item]:
         """What makes a slate complete that ran out of ranked candidates: the rest of the blend, then the fallback."""
@@ -218,53 +292,12 @@ class BoundPipeline:
         items = [_item(*known) for known in zip(rest.keys.tolist(), reasons, strict=True) if known[0] not in shown]
         taken = {*shown, *(item.id for item in items)}
         if len(items) < short:
-            keys = self._fallback
+            keys = self.content.fallback
             passing = None if "fallback" in ladder.rungs else self._passing(view, ladder, keys, {}, ":refill")
             rows = range(len(keys)) if passing is None else np.flatnonzero(passing).tolist()
             listed = keys.tolist()
             items += [_item(listed[r], [Reason("fallback", r, None)]) for r in rows if listed[r] not in taken]
         return items[:short]
-
-
-class _View:
-    """What stages see: one request, and features read for it once."""
-
-    __slots__ = ("_bound", "_columns", "_context", "_keys", "_row", "notes", "request")
-
-    def __init__(self, bound: BoundPipeline, request: DecisionRequest, notes: Notes | None = None) -> None:
-        self._bound, self.request, self.notes = bound, request, notes
-        self._context = {**request.context, bound.task.per.name: request.subject}
-        self._row: Table = Table({})
-        self._keys: Array | None = None
-        self._columns: Mapping[str, Array] = {}
-
-    def read_subject(self) -> Table:
-        self._row = self._bound.features.now(self._bound._subject, self._context, {}, self.request.at, self.notes)
-        return self._row
-
-    def read_items(self, names: Sequence[str], keys: Array) -> Table:
-        items = {self._bound.task.item.name: keys}
-        return self._bound.features.now(names, self._context, items, self.request.at, self.notes)
-
-    def remember(self, keys: Array, columns: Mapping[str, Array]) -> None:
-        self._keys, self._columns = keys, columns
-
-    def value(self, feature: Feature) -> Array:
-        return np.asarray(self._row[feature.name][0])
-
-    def values(self, feature: Feature, keys: Array) -> Array:
-        if keys is self._keys and feature.name in self._columns:
-            return self._columns[feature.name]
-        return self.read_items([feature.name], keys)[feature.name]
-
-    def first(self, feature: Feature, k: int, *, least: bool = False) -> Proposal:
-        return self._bound.first(feature, k, least, self.request.at, self.notes)
-
-    def retriever(self, name: str) -> FittedRetriever:
-        return self._bound.retriever(name)
-
-    def ranker(self) -> FittedRanker:
-        return self._bound.ranker()
 
 
 def _item(key: int | str, reasons: list[Reason]) -> Item:
@@ -285,7 +318,9 @@ def _items(ranked: _Ranked, chosen: Selection) -> list[Item]:
     values = [None] * len(keys) if ranked.values is None else ranked.values[chosen.rows].tolist()
     chances, explored = chosen.propensities.tolist(), chosen.explored.tolist()
     reasons = _reasons(ranked.candidates, chosen.rows)
-    return [Item(i, *known) for i, known in enumerate(zip(keys, values, chances, explored, reasons, strict=True))]
+    details = [dict(detail) for detail in chosen.details] or [{} for _ in keys]
+    known = zip(keys, values, chances, explored, reasons, details, strict=True)
+    return [Item(i, *fields) for i, fields in enumerate(known)]
 
 
 def _shown(ranked: _Ranked, chosen: Selection) -> dict[str, Any]:

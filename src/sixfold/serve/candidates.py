@@ -10,7 +10,7 @@ from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
 from sixfold.models.blend import standardised
 
-__all__ = ["Blend", "Candidates", "best_first"]
+__all__ = ["Blend", "Candidates", "all_of", "best_first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,12 @@ class Blend:
         blend = weights @ standardised(scores)
         order = np.lexsort((-blend,))
         return Candidates(keys[first[order]], blend[order], sources, ranks[:, order], scores[:, order])
+
+
+def all_of(keys: Array) -> Candidates:
+    """Candidates that nobody had to propose, in the order given."""
+    nothing = np.empty((0, len(keys)))
+    return Candidates(keys, np.zeros(len(keys)), (), nothing.astype(np.int64), nothing)
 
 
 def best_first(values: Array) -> Array:

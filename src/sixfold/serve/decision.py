@@ -13,7 +13,7 @@ from sixfold._core.hashing import canonical, fingerprint
 from sixfold._core.table import Table, column
 from sixfold.data.events import Events
 from sixfold.frame import Entity
-from sixfold.serve.stages import DecisionRequest
+from sixfold.serve.stages import Citation, DecisionRequest
 
 __all__ = ["Answer", "Decides", "Decision", "Item", "Reason", "ReplayResult", "decision_events", "replay", "seed_of"]
 
@@ -26,8 +26,8 @@ class Reason(msgspec.Struct, frozen=True):
     score: float | None
 
 
-class Item(msgspec.Struct, frozen=True):
-    """One shown item. `value` is the objective's worth of showing it, null where it was not ranked."""
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One shown item, or the action chosen. `value` is what it is thought to be worth, null where nobody said."""
 
     position: int
     id: int | str
@@ -35,10 +35,14 @@ class Item(msgspec.Struct, frozen=True):
     propensity: float
     explored: bool
     reasons: list[Reason]
+    detail: dict[str, float | str] = {}
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The answer to a request; `complete` or `why` not. It saw the events with offset < `as_of`."""
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to a request; `complete` or `why` not. It saw the events with offset < `as_of`.
+
+    `text`, its `citations` and `refused` are of systems that write about what they found.
+    """
 
     decision: str
     subject: int | str
@@ -49,6 +53,10 @@ class Answer(msgspec.Struct, frozen=True):
     complete: bool
     why: str
     items: list[Item]
+    text: str | None = None
+    citations: list[Citation] = []
+    refused: bool = False
+    detail: dict[str, float | str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sixfold._core.table import Array, Table
 from sixfold.frame import Objective
 from sixfold.models.value import expected_value
@@ -13,12 +15,13 @@ __all__ = ["Score"]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The objective's worth of what the ranker predicts."""
+    """The objective's worth of what the ranker predicts; without an objective, nothing is worth more than another."""
 
     ranker: Any
-    objective: Objective
+    objective: Objective | None = None
 
     def score(self, view: View, features: Table) -> tuple[Array, Table]:
         """Values and heads."""
         heads = view.ranker().predict(features)
-        return expected_value(self.objective, heads), heads
+        values = np.zeros(len(features)) if self.objective is None else expected_value(self.objective, heads)
+        return values, heads

@@ -20,7 +20,7 @@ from sixfold.data.log import Log
 from sixfold.data.retraction import RETRACTION
 from sixfold.features.definitions import Request
 from sixfold.features.online import OnlineFeatures
-from sixfold.frame import Rank
+from sixfold.frame import Task
 from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.decision import ReplayResult, decision_events, replay
 from sixfold.serve.metrics import Metrics
@@ -53,7 +53,7 @@ class Deployment:
     ingest: Ingest
     features: OnlineFeatures
     clock: Clock
-    task: Rank
+    task: Task
     load: Callable[[str], BoundPipeline]
     rebuild: Callable[[str, int], BoundPipeline]
     releases: Sequence[str] = ()
@@ -147,7 +147,7 @@ class Service:
             # waits for the next one first, or all requests that came in together would be decided in this one.
             async with self._turn:
                 await asyncio.sleep(0)
-                asked = n if n is not None else self._pipeline.pipeline.select.n
+                asked = n if n is not None else self._pipeline.pipeline.n
                 request = DecisionRequest(id_ or uuid.uuid4().hex, subject, asked, self.deployment.clock(), context)
                 decision = self._pipeline.decide(request)
                 row = decision.row(self.deployment.task.per)

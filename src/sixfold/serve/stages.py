@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import msgspec
 import numpy as np
 
 from sixfold._core.table import Array, Table
@@ -11,7 +13,25 @@ from sixfold.features.definitions import Feature
 from sixfold.models.contract import FittedRanker, FittedRetriever
 from sixfold.serve.candidates import Candidates
 
-__all__ = ["DecisionRequest", "Filter", "Proposal", "Scorer", "Selection", "Selector", "Source", "View"]
+__all__ = [
+    "Act",
+    "Actor",
+    "Citation",
+    "DecisionRequest",
+    "Detail",
+    "Filter",
+    "Proposal",
+    "Rendered",
+    "Renderer",
+    "Scorer",
+    "Selection",
+    "Selector",
+    "Source",
+    "View",
+]
+
+Detail = Mapping[str, float | str]
+"""What else an answer says of an item or an action: a price, a quantile, a probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +56,40 @@ class Selection(NamedTuple):
     """The slate as rows of the ranked candidates, in order of position.
 
     `propensities` are the chances that each was shown; `explored` marks those shown by chance; `notes` say what
-    was given up for completeness.
+    was given up for completeness; `details`, if any, has one entry for each row.
     """
 
     rows: Array
     propensities: Array
     explored: Array
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    details: tuple[Detail, ...] = ()
+
+
+class Act(NamedTuple):
+    """The action chosen, what each action was thought to be worth, and what else the answer says of it."""
+
+    action: str
+    values: Mapping[str, float]
+    detail: Detail
+
+
+class Citation(msgspec.Struct, frozen=True):
+    """Where a part of a text comes from: the item, and the characters [start, end) of its text that are quoted."""
+
+    item: int | str
+    start: int
+    end: int
+    quote: str
+
+
+class Rendered(NamedTuple):
+    """What was written about the items shown, with its evidence; `refused` where that is too thin, and no text then."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    refused: bool = False
+    detail: Detail = MappingProxyType({})
 
 
 class View(Protocol):
@@ -137,4 +184,51 @@ class Selector(Protocol):
 
     def select(self, view: View, ranked: Candidates, rng: np.random.Generator) -> Selection:
         """`view.request.n` of the candidates, which come best first; fewer only where there are fewer."""
+        ...
+
+
+@runtime_checkable
+class Actor(Protocol):
+    """Chooses one of the task's actions for an event, by what was predicted of it."""
+
+    @property
+    def name(self) -> str:
+        """What rungs and timings call it."""
+        ...
+
+    @property
+    def default(self) -> str:
+        """The action where nothing could be predicted."""
+        ...
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What it reads, besides the ranker's features."""
+        ...
+
+    def fit(self, truth: Table, predictions: Table, spine: Table) -> Mapping[str, float]:
+        """Settings learnt on the validation rows, kept in the release: labels, heads, and the rows they are of."""
+        ...
+
+    def act(self, view: View, heads: Table, settings: Mapping[str, float]) -> Act:
+        """The action, given the predicted heads as a table of one row."""
+        ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Writes about what was selected: an answer, a summary."""
+
+    @property
+    def name(self) -> str:
+        """What rungs and timings call it."""
+        ...
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What it reads, besides the ranker's features."""
+        ...
+
+    def render(self, view: View, keys: Array) -> Rendered:
+        """A text about the items shown, best first."""
         ...

@@ -7,7 +7,7 @@ import msgspec
 
 from sixfold._core.errors import InputError, TooLargeError
 from sixfold.data.ingest import Verdict
-from sixfold.frame import Rank
+from sixfold.frame import Task
 from sixfold.serve.decision import Answer
 
 __all__ = [
@@ -31,7 +31,7 @@ class Limits(msgspec.Struct, frozen=True):
     rows: int = 10_000
     n: int = 200
     context_keys: int = 32
-    text: int = 256
+    text: int = 1024
 
 
 LIMITS = Limits()
@@ -100,10 +100,11 @@ Mixed = list[dict[str, Any]]
 class Wire:
     """Decoders for a system that decides for `task.per`; `types` are the kinds of the context fields it reads."""
 
-    def __init__(self, task: Rank, types: Mapping[str, type]) -> None:
+    def __init__(self, task: Task, types: Mapping[str, type]) -> None:
         self._per = task.per.name
-        self._taken = {task.per.name, task.item.name}
-        self._types = types
+        self._taken = {task.per.name} | ({task.item.name} if task.item else set())
+        self._about = {entity.name: entity.key for entity in task.about}
+        self._types = {**types, **self._about}
         subject: Any = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
         if task.per.key is str:
             subject = Annotated[str, msgspec.Meta(min_length=1, max_length=LIMITS.text)]
@@ -126,6 +127,11 @@ class Wire:
             wanted = self._types.get(name)
             if wanted is not None and value is not None and not _fits(value, wanted):
                 raise InputError(f"context {name!r} must be {_WORDS[wanted]}, found {value!r}")
+        for name, kind in self._about.items():
+            if found.context.get(name) is None or (kind is int and found.context[name] < 0):
+                raise InputError(
+                    f"the context does not say which {name} it is about", hint=f'give "{name}", {_WORDS[kind]}'
+                )
         return Ask(getattr(found, self._per), found.n, found.context, found.id)
 
     def rows(self, body: bytes) -> list[tuple[str, Any]]:

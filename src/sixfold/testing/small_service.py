@@ -28,7 +28,7 @@ from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Entity, Objective, Rank
 from sixfold.models.catalogue import Catalogue, top_rows
 from sixfold.models.contract import FittedRanker, FittedRetriever
-from sixfold.serve.bound import BoundPipeline
+from sixfold.serve.bound import BoundPipeline, Content
 from sixfold.serve.candidates import Blend
 from sixfold.serve.filters import Seen
 from sixfold.serve.pipeline import Pipeline
@@ -170,9 +170,8 @@ class SmallSystem:
             "far": DotRetriever(items, 2),
             "ranker": SumRanker(weights),
         }
-        return self.pipeline.bind(
-            models, features, names=self.features.names, task=self.task, fallback=items[::-1].copy(), release=release
-        )
+        content = Content(release, models, self.features.names, items[::-1].copy())
+        return self.pipeline.bind(content, features, task=self.task)
 
 
 def small_events(system: SmallSystem, *, n_users: int = 20, n_watches: int = 300, seed: int = 0) -> dict[str, Table]:

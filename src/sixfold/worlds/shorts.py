@@ -1,5 +1,6 @@
 """A simulated short-video product: two weeks of logged traffic, then visitors who react to the live service."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,12 +12,12 @@ from sixfold._core.errors import InputError
 from sixfold._core.hashing import derive_seed
 from sixfold._core.table import Array, Table, column
 from sixfold._core.times import DAY, instant
-from sixfold.data.source import by_arrival
+from sixfold.data.source import Visit, by_arrival
 from sixfold.worlds.audience import TABS, TOPICS, Audience, Outlook, Population
 from sixfold.worlds.delivery import Delivery
 from sixfold.worlds.traffic import TAB_CHANCES, impressions, outcomes, viewing
 
-__all__ = ["SHORTS", "Shorts", "ShortsConfig", "Visitor"]
+__all__ = ["SHORTS", "Shorts", "ShortsConfig", "Visitor", "open_world"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,10 @@ class Shorts:
         tabs = rng.choice(len(TABS), n, p=TAB_CHANCES)
         return [Visitor(u, TABS[t], u >= known) for u, t in zip(users.tolist(), tabs.tolist(), strict=True)]
 
+    def visits(self, n: int, *, seed: int, prefix: str) -> list[Visit]:
+        """The next `n` visitors as they ask the service, and watch what it shows."""
+        return [_Visit(self, visitor, f"{prefix}-{i}") for i, visitor in enumerate(self.visitors(n, seed))]
+
     def react(
         self, visitor: Visitor, videos: Sequence[int], at: int, *, decision: str, speed: float = 1.0
     ) -> dict[str, list[dict[str, Any]]]:
@@ -193,6 +198,28 @@ class Shorts:
             "height": np.where(wide, 720.0, 1280.0),
         }
         return _meta("video", truth.published, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A person who asks for a slate and watches it, all at once: time does not pass while we wait."""
+
+    world: Shorts
+    visitor: Visitor
+    id: str
+
+    def ask(self) -> dict[str, Any]:
+        return {"user": self.visitor.user, "context": {"tab": self.visitor.tab}, "id": self.id}
+
+    def react(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        slate = [item["id"] for item in answer["items"]]
+        rows = self.world.react(self.visitor, slate, answer["at"], decision=answer["decision"], speed=math.inf)
+        return [{"stream": stream, **row} for stream, events in rows.items() for row in events]
+
+
+def open_world(name: str, seed: int) -> Shorts:
+    """The world of that size."""
+    return Shorts(SHORTS[name], seed)
 
 
 def _meta(entity: str, at: Array, columns: Mapping[str, Array]) -> Table:
