@@ -2,7 +2,9 @@
 
 from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Interactions, Ranker, Retriever
 from sixfold.models.deep_ranker import DeepRanker
+from sixfold.models.downsampled import Downsampled
 from sixfold.models.ease import EASE
+from sixfold.models.hashed_ranker import HashedRanker
 from sixfold.models.item_to_item import ItemToItem
 from sixfold.models.popularity import Popularity
 from sixfold.models.tree_ranker import TreeRanker
@@ -12,8 +14,10 @@ __all__ = [
     "EASE",
     "Dataset",
     "DeepRanker",
+    "Downsampled",
     "FittedRanker",
     "FittedRetriever",
+    "HashedRanker",
     "Interactions",
     "ItemToItem",
     "Popularity",

@@ -15,7 +15,12 @@ _RETRIEVERS = {
     "neighbours": "sixfold.models.neighbours",
     "two_tower": "sixfold.models.two_tower",
 }
-_RANKERS = {"deep": "sixfold.models.deep_ranker", "trees": "sixfold.models.tree_ranker"}
+_RANKERS = {
+    "deep": "sixfold.models.deep_ranker",
+    "downsampled": "sixfold.models.downsampled",
+    "hashed": "sixfold.models.hashed_ranker",
+    "trees": "sixfold.models.tree_ranker",
+}
 
 
 def load_retriever(folder: Path) -> FittedRetriever:
