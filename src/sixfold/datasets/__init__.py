@@ -25,6 +25,10 @@ _KNOWN = {
         "kuairand", "KuaiRand", ("video_features_basic_pure.parquet", "video_features_basic_pure.csv")
     ),
     "movielens-1m": _Known("movielens", "MovieLens", ("movies.dat",)),
+    "ipinyou-rtb-sample": _Known("ipinyou", "IPinYou", ("campaign_2997_test.parquet",)),
+    "criteo-kaggle-sample": _Known("criteo", "Criteo", ("criteo_8k.parquet",)),
+    "avazu-sample": _Known("avazu", "Avazu", ("avazu_9k.parquet",)),
+    "talkingdata-adtracking-sample": _Known("talkingdata", "TalkingData", ("train_sample.parquet",)),
 }
 
 NAMES = tuple(_KNOWN)
