@@ -10,7 +10,7 @@ from sixfold.run.home import Home, read_json
 from sixfold.run.lineage import definitions
 from sixfold.system import System
 
-__all__ = ["Released", "release", "release_history", "roll_back", "serve_release"]
+__all__ = ["Released", "bundle", "release", "release_history", "roll_back", "serve_release"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Released:
 
 def release(home: Home, system: System, *, why: str = "") -> Released:
     """Bundle the evaluated candidate and make it serve; ReleaseError with every reason if a gate refuses it."""
+    gates = tuple(_candidate(home, system)[1]["gates"])
+    if refused := [gate["why"] for gate in gates if not gate["passed"]]:
+        raise ReleaseError("the candidate is refused: " + " ".join(refused), hint=f"see {home.report}")
+    return serve_release(home, bundle(home, system), why or "passed its gates", gates=gates)
+
+
+def _candidate(home: Home, system: System) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What training and evaluation said of the candidate; ReleaseError if it is not one of this system, evaluated."""
     trained = read_json(home.candidate / "train.json")
     judged = read_json(home.candidate / "evaluation.json")
     if not trained:
@@ -35,9 +43,12 @@ def release(home: Home, system: System, *, why: str = "") -> Released:
         raise ReleaseError(
             f"the candidate was trained for another version of the system {system.name!r}", hint="run `sixfold train`"
         )
-    gates = tuple(judged["gates"])
-    if refused := [gate["why"] for gate in gates if not gate["passed"]]:
-        raise ReleaseError("the candidate is refused: " + " ".join(refused), hint=f"see {home.report}")
+    return trained, judged
+
+
+def bundle(home: Home, system: System) -> str:
+    """Make the evaluated candidate a release that may serve, whatever its gates said; returns its name."""
+    trained, judged = _candidate(home, system)
     about = {
         "name": system.name,
         "system": system.fingerprint,
@@ -47,8 +58,7 @@ def release(home: Home, system: System, *, why: str = "") -> Released:
         "seed": trained["seed"],
         "measured": judged["measured"],
     }
-    made = build(home.releases, home.candidate / "content", about)
-    return serve_release(home, made.id, why or "passed its gates", gates=gates)
+    return build(home.releases, home.candidate / "content", about).id
 
 
 def serve_release(home: Home, release_id: str, why: str, *, gates: tuple[dict[str, Any], ...] = ()) -> Released:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from sixfold.testing.model_kit import check_ranker, check_retriever
     from sixfold.testing.stage_kit import check_stage
     from sixfold.testing.store_kit import check_store
+    from sixfold.testing.system_kit import check_system
 
-__all__ = ["check_engine", "check_log", "check_ranker", "check_retriever", "check_stage", "check_store"]
+__all__ = ["check_engine", "check_log", "check_ranker", "check_retriever", "check_stage", "check_store", "check_system"]
 
 _FILES = {
     "check_engine": "engine_kit",
@@ -22,6 +23,7 @@ _FILES = {
     "check_retriever": "model_kit",
     "check_stage": "stage_kit",
     "check_store": "store_kit",
+    "check_system": "system_kit",
 }
 
 
