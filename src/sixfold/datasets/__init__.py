@@ -29,6 +29,8 @@ _KNOWN = {
     "criteo-kaggle-sample": _Known("criteo", "Criteo", ("criteo_8k.parquet",)),
     "avazu-sample": _Known("avazu", "Avazu", ("avazu_9k.parquet",)),
     "talkingdata-adtracking-sample": _Known("talkingdata", "TalkingData", ("train_sample.parquet",)),
+    "online-retail-ii-2009-2010": _Known("retail", "OnlineRetail", ("online_retail_2009_2010.parquet",)),
+    "complete-journey-sample": _Known("journey", "CompleteJourney", ("transactions_sample.parquet",)),
 }
 
 NAMES = tuple(_KNOWN)
@@ -38,9 +40,12 @@ NAMES = tuple(_KNOWN)
 def open_source(data: str, *, home: Path | None = None) -> "Source":
     """The data set of that name, or of the folder at that path; `home` is the folder that data sets lie in.
 
+    A folder of another kind holds your own events, a Parquet file for each stream.
+
     Raises DataError if `data` is neither, or if its folder is not found.
     """
     from sixfold.datasets.files import find_folder
+    from sixfold.datasets.folder import EventFolder, holds_events
 
     if data not in NAMES and not Path(data).is_dir():
         raise DataError(
@@ -48,17 +53,20 @@ def open_source(data: str, *, home: Path | None = None) -> "Source":
         )
     folder = find_folder(data, home=home) if data in NAMES else Path(data)
     name = data if data in NAMES else _name_of(folder)
+    if name is None and holds_events(folder):
+        return EventFolder(folder)
+    if name is None:
+        raise DataError(
+            f"the folder {folder} holds no data set we know, and no STREAM.parquet with a column `at`",
+            hint=f"name the folder that holds the files of one of {', '.join(NAMES)}, or one of your own events",
+        )
     module = import_module(f"sixfold.datasets.{_KNOWN[name].module}")
     source: Source = getattr(module, _KNOWN[name].reader)(folder)
     return source
 
 
-def _name_of(folder: Path) -> str:
-    for name, known in _KNOWN.items():
-        if any((folder / mark).is_file() for mark in known.marks):
-            return name
-    marks = ", ".join(known.marks[0] for known in _KNOWN.values())
-    raise DataError(
-        f"the folder {folder} holds no data set we know: none of {marks} is in it",
-        hint=f"name the folder that holds the files of one of {', '.join(NAMES)}",
+def _name_of(folder: Path) -> str | None:
+    """The data set whose files a folder holds."""
+    return next(
+        (name for name, known in _KNOWN.items() if any((folder / mark).is_file() for mark in known.marks)), None
     )
