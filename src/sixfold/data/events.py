@@ -22,7 +22,8 @@ class Events:
     """An immutable typed stream of facts about the entities in `keys`.
 
     Every event has `id` (text, unique in the stream), `at` (when it happened) and, once in the log, `arrived` and
-    `offset`. A field typed float or str may be missing; int and bool may not.
+    `offset`. A field typed float or str may be missing; int and bool may not. The keys and fields named in `personal`
+    are masked wherever people read; that is no part of what the stream is, so no fingerprint changes by it.
 
     >>> user = Entity("user")
     >>> login = Events("login", keys=(user,), fields={"country": str, "seconds": float})
@@ -35,6 +36,7 @@ class Events:
     name: str
     keys: tuple[Entity, ...]
     fields: Mapping[str, type] = field(default_factory=dict)
+    personal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = []
@@ -57,6 +59,11 @@ class Events:
             f"stream {self.name!r}: field {name!r} has type {kind!r}; use int, float, bool or str"
             for name, kind in self.fields.items()
             if kind not in _TYPES
+        ]
+        problems += [
+            f"stream {self.name!r}: {name!r} is marked personal, but is no key or field of it"
+            for name in self.personal
+            if name not in names
         ]
         if problems:
             raise DefinitionError(problems)

@@ -1,12 +1,12 @@
 """The log: one append-only order of every fact. Engines implement this protocol; everything else is a view of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sixfold._core.table import Array, Table
 
-__all__ = ["Appended", "Log"]
+__all__ = ["Appended", "Log", "Rewritable", "Rewritten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,27 @@ class Log(Protocol):
 
     def seal(self, upto: int) -> int:
         """Move events with offset < `upto` into immutable columnar segments; returns how many were moved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A file of a log that was written anew: its name, and its SHA-256 before and after, empty if it went."""
+
+    file: str
+    before: str
+    after: str
+
+
+@runtime_checkable
+class Rewritable(Protocol):
+    """A log that can forget. Nothing else may have it open meanwhile."""
+
+    def rewrite(self, gone: Array, changed: Mapping[str, Table]) -> Sequence[Rewritten]:
+        """Remove the events at the offsets `gone` and their ids, and replace values of some that stay.
+
+        A table of `changed` has `offset` and the columns to replace, by stream. Offsets and arrivals of all others
+        stay, and so does the end of the log: where an event was is a gap. What was removed is left in no byte of the
+        log's files. Whenever it is cut short, the same call completes it. Raises LogError if another process is in the way.
+        """
         ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from sixfold._core.errors import LogError
 from sixfold._core.table import Array, Table
-from sixfold.data.log import Appended, Log
+from sixfold.data.log import Appended, Log, Rewritable
 
 __all__ = ["check_log"]
 
@@ -21,7 +21,7 @@ _INTS = (0, -1, 1, 2**53 + 1, 2**63 - 1, -(2**63))
 
 
 class _Reference:
-    """The protocol as a list of rows: slow and plain."""
+    """The protocol as a list of rows: slow and plain; an event that was erased is an empty one."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -35,7 +35,7 @@ class _Reference:
                 waiting.append((max(row.get("arrived", now), self.last), order, i, stream, row))
         places: dict[str, list[tuple[int, int]]] = {stream: [(0, 0)] * len(table) for stream, table in events.items()}
         for arrived, _, i, stream, row in sorted(waiting, key=lambda item: item[:3]):
-            known = any(old["stream"] == stream and old["id"] == row["id"] for old in self.rows)
+            known = any(old and old["stream"] == stream and old["id"] == row["id"] for old in self.rows)
             places[stream][i] = (-1 if known else len(self.rows), arrived)
             if not known:
                 self.rows.append({**row, "stream": stream, "offset": len(self.rows), "arrived": arrived})
@@ -44,8 +44,14 @@ class _Reference:
 
     def read(self, start: int, stop: int, stream: str) -> list[dict[str, Any]]:
         """The rows of one stream."""
-        chosen = [row for row in self.rows if row["stream"] == stream and start <= row["offset"] < stop]
+        chosen = [row for row in self.rows if row and row["stream"] == stream and start <= row["offset"] < stop]
         return [{name: value for name, value in row.items() if name != "stream"} for row in chosen]
+
+    def rewrite(self, gone: Array, texts: Mapping[int, str]) -> None:
+        """Erase some rows and replace the column `tab` of others."""
+        self.rows = [{} if row and row["offset"] in gone else row for row in self.rows]
+        for offset, text in texts.items():
+            self.rows[offset] = {**self.rows[offset], "tab": text}
 
 
 def check_log(
@@ -143,6 +149,8 @@ def _check_history(log: Log, reopen: Callable[[Log], Log] | None, rng: np.random
             moved, sealed_now = log.seal(upto), max(sealed, min(upto, len(reference.rows)))
             assert moved == sealed_now - sealed, f"{where}: seal({upto}) moved {moved}, expected {sealed_now - sealed}"
             sealed = sealed_now
+        if isinstance(log, Rewritable) and rng.random() < 0.2:
+            _rewrite(log, reference, rng)
         if reopen is not None and rng.random() < 0.3:
             log = reopen(log)
         start, stop = (int(x) for x in rng.integers(-2, len(reference.rows) + 3, 2))
@@ -150,6 +158,22 @@ def _check_history(log: Log, reopen: Callable[[Log], Log] | None, rng: np.random
         _same_rows(log, reference, (start, stop), wanted, f"{where}, read({start}, {stop}, {wanted}) at step {step}")
         _same_find(log, reference, _STREAMS[int(rng.integers(3))], f"e{rng.integers(20)}", where)
     _same_rows(log, reference, (0, len(reference.rows)), None, f"{where}, whole")
+
+
+def _rewrite(log: Rewritable, reference: _Reference, rng: np.random.Generator) -> None:
+    """Erase some events and change others, twice: the second time must change nothing."""
+    n = len(reference.rows)
+    gone = np.flatnonzero(rng.random(n) < rng.choice([0.1, 0.5, 1.0]))
+    stay = [row for row in reference.rows if row and row["offset"] not in gone and rng.random() < 0.3]
+    texts = {row["offset"]: f"new {row['offset']}" for row in stay}
+    changed = {}
+    for stream in _STREAMS:
+        mine = [row["offset"] for row in stay if row["stream"] == stream]
+        names = np.array([*(texts[offset] for offset in mine), None], object)[:-1]
+        changed[stream] = Table({"offset": np.array(mine, np.int64), "tab": names})
+    reference.rewrite(gone, texts)
+    log.rewrite(gone, changed)
+    assert not log.rewrite(gone, changed), "rewriting a log again in the same way must write no file"
 
 
 def _events(rng: np.random.Generator) -> dict[str, Table]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from sixfold._core.table import Table
+from sixfold._core.table import Array, Table
 from sixfold.data.arrival import Batch, Kinds, checked, conformed, in_order, numbered
-from sixfold.data.log import Appended
+from sixfold.data.log import Appended, Rewritten
 
 __all__ = ["MemoryLog"]
 
@@ -79,7 +79,7 @@ class MemoryLog:
     def find(self, stream: str, event_id: str) -> Table | None:
         """The event of that id as a table of one row, or None."""
         offset = self._ids.get((stream, event_id))
-        return None if offset is None else self.read(offset, offset + 1, [stream])[stream]
+        return None if offset is None else self.read(offset, offset + 1, [stream]).get(stream)
 
     def end(self) -> tuple[int, int]:
         """The next free offset and the last arrival."""
@@ -93,3 +93,21 @@ class MemoryLog:
             if whole > 1 and all(kinds == parts[0][0] for kinds, _ in parts[:whole]):
                 parts[:whole] = [(parts[0][0], Table.concat([table for _, table in parts[:whole]]))]
         return self._sealed - before
+
+    def rewrite(self, gone: Array, changed: Mapping[str, Table]) -> list[Rewritten]:
+        """Remove events and their ids, and replace values of others; there are no files to name."""
+        removed = set(gone.tolist())
+        self._ids = {name: offset for name, offset in self._ids.items() if offset not in removed}
+        for stream, parts in self._parts.items():
+            kept = [(kinds, _without(table, gone, changed.get(stream))) for kinds, table in parts]
+            parts[:] = [part for part in kept if part[1]]
+        return []
+
+
+def _without(table: Table, gone: Array, changed: Table | None) -> Table:
+    rows = table.take(~np.isin(table["offset"], gone)).rows()
+    new = {} if changed is None else {row.pop("offset"): row for row in changed.rows()}
+    kinds = {name: values.dtype for name, values in table.items()}
+    rows = [{**row, **new.get(row["offset"], {})} for row in rows]
+    columns = {name: np.array([*(row[name] for row in rows), None], object)[:-1] for name in table}
+    return Table({name: values.astype(kinds[name]) for name, values in columns.items()})

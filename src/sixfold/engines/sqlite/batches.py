@@ -22,15 +22,19 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Body)
 
 
-def encode(table: Table, kinds: Kinds) -> bytes:
-    """The rows as bytes; `table` has `id`, `offset`, `at`, `arrived` and the columns of `kinds`."""
+def encode(table: Table, kinds: Kinds, *, first: int | None = None) -> bytes:
+    """The rows as bytes; `table` has `id`, `offset`, `at`, `arrived` and the columns of `kinds`.
+
+    `first` is the offset that the batch goes by, that of its first row where it is not given.
+    """
     offset, arrived = table["offset"], table["arrived"]
-    gapless = int(offset[-1]) - int(offset[0]) + 1 == len(offset)
-    once = int(arrived[0]) == int(arrived[-1])
+    first = int(offset[:1].sum()) if first is None else first
+    gapless = not len(offset) or int(offset[-1]) - first + 1 == len(offset)
+    once = not len(offset) or int(arrived[0]) == int(arrived[-1])
     body = (
-        None if gapless else (offset - offset[0]).astype("<i8").tobytes(),
+        None if gapless else (offset - first).astype("<i8").tobytes(),
         table["at"].astype("<i8", copy=False).tobytes(),
-        int(arrived[0]) if once else arrived.astype("<i8", copy=False).tobytes(),
+        int(arrived[:1].sum()) if once else arrived.astype("<i8", copy=False).tobytes(),
         table["id"].tolist(),
         [_pack(table[name], kind) for name, kind in kinds.items()],
     )

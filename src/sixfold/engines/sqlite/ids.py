@@ -36,9 +36,10 @@ class Run:
 
     @classmethod
     def of(cls, joined: bytes, offsets: Array) -> "Run":
-        """A run from 16-byte hashes, one after the other, in any order."""
+        """A run from 16-byte hashes, one after the other, in any order; zeros stand for an id that was erased."""
         high, low = np.frombuffer(joined, "<u8").reshape(-1, 2).T
-        return cls(np.stack([high, low, offsets.astype("<u8")])).in_order()
+        columns = np.stack([high, low, offsets.astype("<u8")])
+        return cls(columns[:, (high | low) != 0]).in_order()
 
     @classmethod
     def merge(cls, runs: Sequence["Run"]) -> "Run":

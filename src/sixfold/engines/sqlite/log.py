@@ -14,10 +14,11 @@ import numpy as np
 
 from sixfold._core.table import Array, Table
 from sixfold.data.arrival import Batch, checked, conformed, in_order, numbered
-from sixfold.data.log import Appended
+from sixfold.data.log import Appended, Rewritten
 from sixfold.engines.sqlite.batches import decode, encode, within
 from sixfold.engines.sqlite.database import open_database, reading, writing
 from sixfold.engines.sqlite.ids import IdIndex, digests, load_run
+from sixfold.engines.sqlite.rewriting import rewrite
 from sixfold.engines.sqlite.rows import BatchRow, bounds, insert, live_bodies, live_hashes
 from sixfold.engines.sqlite.sealing import seal
 from sixfold.engines.sqlite.segments import Segment, SegmentFolder
@@ -150,6 +151,16 @@ class SqliteLog:
         connection = open_database(self.path)  # its own, so that reads and appends go on meanwhile
         try:
             return seal(connection, self.path, self._segments, upto, rows=self._segment_rows)
+        finally:
+            connection.close()
+
+    def rewrite(self, gone: Array, changed: Mapping[str, Table]) -> list[Rewritten]:
+        """Remove events and their ids, and replace values of others; see `sixfold.data.log.Rewritable`."""
+        connection = open_database(self.path)
+        try:
+            with self._write_lock, self._read_lock:
+                self._ids = IdIndex()
+                return rewrite(connection, self.path, self._segments, np.unique(gone), changed)
         finally:
             connection.close()
 

@@ -1,7 +1,8 @@
 """The table `batches` (what is not sealed yet) and the bounds of the log. Call these inside a transaction.
 
 A row is a batch: the events of one stream among the offsets base..stop of one piece of an append. `first` is the
-batch's own first offset. The batch with first = base holds the id hashes of the whole piece, 16 bytes each by offset.
+batch's own first offset. The batch with first = base holds the id hashes of the whole piece, 16 bytes each by offset;
+it stays, without rows, where all of its events were erased.
 """
 
 import sqlite3
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from sixfold.data.arrival import Kinds
 from sixfold.engines.sqlite.batches import decode, encode, within
 
-__all__ = ["BatchRow", "Bounds", "bounds", "delete_before", "insert", "live_bodies", "live_hashes"]
+__all__ = ["BatchRow", "Bounds", "bounds", "delete_before", "insert", "live_bodies", "live_hashes", "live_rows"]
 
 
 class Bounds(NamedTuple):
@@ -65,18 +66,29 @@ def live_hashes(connection: sqlite3.Connection, start: int) -> list[tuple[int, i
     return connection.execute(query, (start,)).fetchall()
 
 
+def live_rows(connection: sqlite3.Connection, start: int, stop: int) -> list[BatchRow]:
+    """All batches of the pieces that have offsets in start..stop, in order."""
+    query = "SELECT * FROM batches WHERE base < ? AND stop > ? ORDER BY first"
+    return [BatchRow(*row) for row in connection.execute(query, (stop, start))]
+
+
 def delete_before(connection: sqlite3.Connection, stop: int, kinds: Sequence[Kinds]) -> None:
     """Remove the events below `stop`; a piece that reaches beyond it is written again without them.
 
     `kinds` are the columns of each stream code, from code 1 on.
     """
-    crossing = connection.execute("SELECT * FROM batches WHERE base < ? AND stop > ? ORDER BY first", (stop, stop))
-    rows = [BatchRow(*row) for row in crossing.fetchall()]
+    rows = live_rows(connection, stop, stop)
     connection.execute("DELETE FROM batches WHERE base < ?", (stop,))
+    held = rows[0].hashes[(stop - rows[0].base) * 16 :] if rows else b""
     for row in rows:
         columns = kinds[row.stream - 1]
         rest = within(decode([(row.first, row.body)], columns), stop, row.stop)
         if rest:
             first = int(rest["offset"][0])
-            held = rows[0].hashes[(stop - row.base) * 16 :] if first == stop else b""
-            insert(connection, row._replace(first=first, base=stop, hashes=held, body=encode(rest, columns)))
+            mine = held if first == stop else b""
+            held = b"" if first == stop else held
+            insert(connection, row._replace(first=first, base=stop, hashes=mine, body=encode(rest, columns)))
+    if held:  # the event at the new base was erased
+        nothing = decode([(rows[0].first, rows[0].body)], kinds[rows[0].stream - 1]).take(slice(0))
+        body = encode(nothing, kinds[rows[0].stream - 1])
+        insert(connection, rows[0]._replace(first=stop, base=stop, hashes=held, body=body))

@@ -46,13 +46,17 @@ def _seal_next(connection: sqlite3.Connection, path: Path, folder: SegmentFolder
             bodies = live_bodies(connection, start, stop, streams.by_code)
             hashes = b"".join(joined for _, _, joined in live_hashes(connection, start))[: (stop - start) * 16]
             runs = connection.execute("SELECT start, file, sha256 FROM runs ORDER BY start").fetchall()
+            (whole,) = connection.execute(
+                "SELECT coalesce(max(arrived), 0) FROM batches WHERE stop <= ?", (stop,)
+            ).fetchone()
         columns = [kinds for _, kinds in streams.by_code.values()]
         found = {code: within(decode(parts, columns[code - 1]), start, stop) for code, parts in bodies.items()}
         tables = {code: table for code, table in found.items() if table}
         name = f"{start:012d}-{stop:012d}-{secrets.token_hex(4)}"
         files = msgspec.json.encode(folder.write(name, tables)).decode()
         run_start, file, digest = _write_run(folder.path, runs, Run.of(hashes, np.arange(start, stop)), start, name)
-        arrived = max(int(table["arrived"][-1]) for table in tables.values())
+        arrived = max((int(table["arrived"][-1]) for table in tables.values()), default=0)
+        arrived = max(arrived, whole)  # that of the last event, which may have been erased
         with writing(connection, path):
             connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", (start, stop, arrived, name, files))
             connection.execute("DELETE FROM runs WHERE start >= ?", (run_start,))
