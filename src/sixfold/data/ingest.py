@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from sixfold.data.contract import Contract
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import leaves
 from sixfold.data.log import Appended, Log
+from sixfold.data.privacy import ERASURE, MASK, discreet, erased, personal
 from sixfold.data.quarantine import Quarantine, Reject, reject
 from sixfold.data.raw import typed
 from sixfold.data.retraction import RETRACTION, RULES, resolved, retraction_id
@@ -31,22 +32,26 @@ _REINGEST_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one row; `reason` says why it was quarantined."""
+    """What became of one row; `reason` says why it was quarantined. A row about somebody erased is dropped."""
 
-    status: Literal["accepted", "duplicate", "quarantined"]
+    status: Literal["accepted", "duplicate", "quarantined", "erased"]
     id: str
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Checked rows of one stream: `table` is ready to append; its row i was row `places[i]` of those that came."""
+    """Checked rows of one stream: `table` is ready to append; its row i was row `places[i]` of those that came.
+
+    The rows in `erased` are about subjects who were erased: they go nowhere.
+    """
 
     stream: str
     table: Table
     places: Array
     rejects: Mapping[int, Reject]
     ids: Sequence[str]
+    erased: frozenset[int] = frozenset()
 
     def verdicts(self, offsets: Array) -> list[Verdict]:
         """One verdict a row that came, from the offsets that appending `table` gave."""
@@ -54,18 +59,30 @@ class Prepared:
         return [
             Verdict("quarantined", name, self.rejects[row].why)
             if row in self.rejects
+            else Verdict("erased", name)
+            if row in self.erased
             else Verdict("accepted" if status[row] else "duplicate", name)
             for row, name in enumerate(self.ids)
         ]
 
+    def among(self, ids: Sequence[str], kept: Sequence[int]) -> "Prepared":
+        """The same where these were only the rows `kept` of those that came, and the others were of erased subjects."""
+        rejects = {kept[row]: reject for row, reject in self.rejects.items()}
+        others = frozenset(range(len(ids))) - frozenset(kept)
+        return Prepared(self.stream, self.table, np.array(kept, np.int64)[self.places], rejects, ids, others)
+
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of many rows: accepted and repeated by stream, quarantined by (stream, reason)."""
+    """What became of many rows: accepted and repeated by stream, quarantined by (stream, reason), erased by stream.
+
+    `erased` rows were about subjects who were erased, and were dropped.
+    """
 
     accepted: Mapping[str, int]
     repeated: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    erased: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def duplicates(self) -> int:
@@ -87,6 +104,7 @@ class _Shape:
     kinds: tuple[type, ...]
     rows: Any
     contracts: tuple[Contract, ...]
+    personal: frozenset[str] = frozenset()
 
 
 class Ingest:
@@ -97,6 +115,9 @@ class Ingest:
 
     Rows of the stream `retraction`, {"of": stream, "event": id}, take events back that the log holds. To correct an
     event, send its retraction and the event as it should have been, under an id of its own, at once.
+
+    Rows about subjects who were erased from the log are dropped. What is wrong with a personal column is said without
+    its value. Raises InputError if somebody was erased and there is no key to know them by.
     """
 
     def __init__(
@@ -115,9 +136,17 @@ class Ingest:
         contracts, events = tuple(contracts), tuple(events)
         if any(stream.name == RETRACTION for stream in events):
             raise DefinitionError([f"a stream cannot be called {RETRACTION!r}: that is where events are taken back"])
-        self._shapes = {stream.name: _shape(stream, contracts) for stream in events}
+        if any(stream.name == ERASURE for stream in events):
+            raise DefinitionError([f"a stream cannot be called {ERASURE!r}: it says that somebody was erased"])
+        marked = personal(events)
+        self._shapes = {s.name: replace(_shape(s, contracts), personal=marked[s.name]) for s in events}
+        self._erased = erased(log)
         if lost := sorted({contract.stream.name for contract in contracts} - set(self._shapes)):
             raise DefinitionError([f"there is a contract for {name!r}, but no such stream" for name in lost])
+
+    def is_erased(self, entity: str, key: Any) -> bool:
+        """Whether that subject was erased: nothing about them is taken in any more."""
+        return self._erased is not None and self._erased.has(entity, key)
 
     def rows(self, stream: str, rows: Sequence[Any], *, now: int) -> list[Verdict]:
         """Check rows of JSON values, append the good ones durably, and say what became of each."""
@@ -135,6 +164,14 @@ class Ingest:
             raise InputError(f"{len(rows)} rows at once, at most {self._max_rows} are taken", hint="send them in parts")
         if stream == RETRACTION:
             return self._retractions(rows, now)
+        if self._erased is not None:
+            kept = [place for place, row in enumerate(rows) if not self._erased.named(row)]
+            if len(kept) < len(rows):
+                some = self._prepared(stream, [rows[place] for place in kept], now)
+                return some.among([_id(row) for row in rows], kept)
+        return self._prepared(stream, rows, now)
+
+    def _prepared(self, stream: str, rows: Sequence[Any], now: int) -> Prepared:
         shape = self._shape(stream)
         table, problems = _from_json(shape, rows)
         places = np.array([row for row in range(len(rows)) if row not in problems], np.int64)
@@ -144,6 +181,7 @@ class Ingest:
         if late:
             good = np.array([row not in problems for row in places.tolist()], np.bool_)
             table, places = table.take(good), places[good]
+        problems = {row: discreet(problem, shape.personal) for row, problem in problems.items()}
         rejects = {row: reject(stream, problem, rows[row], now=now) for row, problem in problems.items()}
         return Prepared(stream, table, places, rejects, ids)
 
@@ -173,7 +211,10 @@ class Ingest:
         events = {stream: table for stream, table in events.items() if stream != RETRACTION}
         good: dict[str, Table] = {}
         rejects: list[Reject] = []
-        for stream, table in events.items():
+        dropped: Counter[str] = Counter()
+        for stream, raw in events.items():
+            table = self._without_erased(raw)
+            dropped[stream] += len(raw) - len(table)
             good[stream], refused = self._checked(self._shape(stream), table, now)
             rejects += refused
         if rejects:
@@ -184,7 +225,14 @@ class Ingest:
             rejects += refused_too
         accepted = {stream: len(part.offsets) - part.duplicates for stream, part in appended.items()}
         repeated = {stream: part.duplicates for stream, part in appended.items()}
-        return IngestReport(accepted, repeated, Counter((refused.stream, refused.reason) for refused in rejects))
+        reasons = Counter((refused.stream, refused.reason) for refused in rejects)
+        return IngestReport(accepted, repeated, reasons, dict(+dropped))
+
+    def _without_erased(self, table: Table) -> Table:
+        if self._erased is None:
+            return table
+        gone = self._erased.rows(table, len(table))
+        return table.take(~gone) if gone.any() else table
 
     def _take_back(
         self, retractions: Table, appended: Mapping[str, Appended], now: int
@@ -208,6 +256,7 @@ class Ingest:
         accepted: Counter[str] = Counter()
         reasons: Counter[tuple[str, str]] = Counter()
         repeated: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
         after = ""
         while rejects := self._quarantine.read(min(_REINGEST_ROWS, self._max_rows), after=after):
             after = rejects[-1].id
@@ -223,11 +272,12 @@ class Ingest:
                     Reject(stream, failed.reason, failed.found, waiting[row].row, now) for row, failed in again.items()
                 )
                 offsets = self._log.append({stream: prepared.table}, now=now)[stream].offsets
-                self._quarantine.take(waiting[row].id for row in prepared.places.tolist())
+                self._quarantine.take(waiting[row].id for row in (*prepared.places.tolist(), *prepared.erased))
+                dropped[stream] += len(prepared.erased)
                 accepted[stream] += int((offsets >= 0).sum())
                 repeated[stream] += int((offsets < 0).sum())
                 reasons.update((stream, failed.reason) for failed in again.values())
-        return IngestReport(dict(accepted), dict(repeated), dict(reasons))
+        return IngestReport(dict(accepted), dict(repeated), dict(reasons), dict(+dropped))
 
     def _shape(self, stream: str) -> _Shape:
         try:
@@ -246,7 +296,8 @@ class Ingest:
         if not problems:
             return table, []
         rejects = [
-            reject(shape.events.name, problems[i], _as_json(raw.row(i), rules), now=now) for i in sorted(problems)
+            reject(shape.events.name, discreet(problems[i], shape.personal), _as_json(raw.row(i), rules), now=now)
+            for i in sorted(problems)
         ]
         good = np.ones(table.n_rows, np.bool_)
         good[list(problems)] = False
@@ -267,7 +318,9 @@ class Ingest:
         for contract in shape.contracts:
             for name, broken in contract.broken(table).items():
                 for row in np.flatnonzero(broken).tolist():
-                    problems.setdefault(row, (f"contract: {name}", _shown(contract, name, table, row)))
+                    problems.setdefault(
+                        row, (f"contract: {name}", _shown(contract, name, shape.personal, table.take([row])))
+                    )
         return problems, table
 
 
@@ -324,6 +377,6 @@ def _as_sent(row: Any) -> Any:
     return {name: value for name, value in row.items() if name != "arrived"} if isinstance(row, dict) else row
 
 
-def _shown(contract: Contract, check: str, table: Table, row: int) -> str:
+def _shown(contract: Contract, check: str, personal: frozenset[str], table: Table) -> str:
     names = dict.fromkeys(leaf.name for leaf in leaves(contract.checks[check]) if isinstance(leaf, Field))
-    return ", ".join(f"{name} = {short(table[name][row : row + 1].tolist()[0])}" for name in names)
+    return ", ".join(f"{n} = {MASK if n in personal else short(table[n].tolist()[0])}" for n in names)

@@ -73,6 +73,7 @@ class Rewritable(Protocol):
 
         A table of `changed` has `offset` and the columns to replace, by stream. Offsets and arrivals of all others
         stay, and so does the end of the log: where an event was is a gap. What was removed is left in no byte of the
-        log's files. Whenever it is cut short, the same call completes it. Raises LogError if another process is in the way.
+        log's files. Whenever it is cut short, the same call completes it. Raises LogError if another process is in
+        the way.
         """
         ...
