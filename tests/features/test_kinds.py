@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sixfold import features as f
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Table, column
-from sixfold._core.times import DAY, HOUR
+from sixfold._core.times import DAY, HOUR, MINUTE
 from sixfold.data.events import Events
 from sixfold.features.definitions import Kind
 from sixfold.features.kinds import KINDS
@@ -214,3 +214,14 @@ def test_every_kind_is_declared_and_says_rightly_whether_it_has_an_inverse() -> 
 def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         make()
+
+
+def test_today_begins_anew_at_midnight() -> None:
+    ones = [(hour, 1, float(2**i), 0, False, None) for i, hour in enumerate((20, 23, 25, 26))]
+    asked = 100 * DAY + np.array([DAY - 1, DAY, DAY + 90 * MINUTE, 2 * DAY - 1, 2 * DAY])
+    past = watches(*ones)
+    seen = np.searchsorted(past["watch"]["at"], asked)
+    spine = Table({"user": np.ones(5, np.int64), "at": asked, "offset": seen})
+    values = f.as_of(f.FeatureSet(f.sum(watch.share, by=user, over=("today", "1d"))), past, spine)
+    assert values["sum_watch_share_by_user_today"].tolist() == [3.0, 0.0, 4.0, 12.0, 0.0]
+    assert values["sum_watch_share_by_user_1d"].tolist() == [3.0, 3.0, 7.0, 14.0, 12.0]

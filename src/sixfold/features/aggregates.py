@@ -1,12 +1,13 @@
 """Aggregations over windows: each function gives one feature, or one for each window of `over`.
 
-`over` is one window such as "7d", several, or "lifetime"; a decayed aggregation has a half-life instead.
+`over` is one window such as "7d", several, "lifetime", or "today", which is the calendar day in UTC and begins anew at
+midnight; a decayed aggregation has a half-life instead.
 """
 
 from typing import Any, overload
 
 from sixfold._core.errors import DefinitionError
-from sixfold._core.times import duration
+from sixfold._core.times import DAY, duration
 from sixfold.data.events import Events, Field, stream_of
 from sixfold.data.expr import Expr, leaves
 from sixfold.data.labels import Label
@@ -62,13 +63,18 @@ def aggregates(kind: Kind, stream: Events, value: Expr | None, over: Over, **opt
     label = ("" if value is None else what(value)) if label is None else label
     base = named_by(kind, stream.name, label, where=where, keys=keys)
     windows = (over,) if isinstance(over, str) else tuple(over)
-    if kind.startswith("decayed") and (wrong := [w for w in windows if w == "lifetime" or duration(w) == 0]):
+    if kind.startswith("decayed") and (wrong := [w for w in windows if not _span(w) or w == "today"]):
         raise DefinitionError([f"{base}: {wrong} is no half-life; give a duration such as '7d'"])
     made = tuple(
-        Aggregate(f"{base}_{w}", kind, stream, value, keys, None if w == "lifetime" else duration(w), **options)
-        for w in windows
+        Aggregate(f"{base}_{w}", kind, stream, value, keys, _span(w), **options, today=w == "today") for w in windows
     )
     return made[0] if isinstance(over, str) else made
+
+
+def _span(window: str) -> int | None:
+    if window == "today":
+        return DAY
+    return None if window == "lifetime" else duration(window)
 
 
 @overload

@@ -13,7 +13,7 @@ from sixfold._core.times import format_duration
 from sixfold.data.events import Events, Field, stream_of
 from sixfold.data.expr import Expr
 from sixfold.features.absence import AS_IS, Absence, Answer
-from sixfold.features.windows import Cut, decay_cuts, window_cuts
+from sixfold.features.windows import TODAY, Cut, decay_cuts, window_cuts
 from sixfold.frame import Entity
 
 __all__ = [
@@ -95,7 +95,8 @@ class Aggregate(Feature):
 
     `window` is in microseconds, None for all time, and the half-life of a decayed kind; `value` is None for counts;
     for `rate` it is a boolean expression and `prior` = (a, b) makes it (hits + a) / (events + b). `options` are the
-    categories of a histogram, the (k,) of a top_k, the (q,) of a quantile.
+    categories of a histogram, the (k,) of a top_k, the (q,) of a quantile. `today` says that what counts
+    is not the last `window` but the calendar day, in UTC, of the moment asked about.
     """
 
     kind: Kind
@@ -106,6 +107,7 @@ class Aggregate(Feature):
     where: Expr | None = None
     prior: tuple[float, float] = (0.0, 0.0)
     options: tuple[Any, ...] = ()
+    today: bool = False
 
     @property
     def width(self) -> int | None:
@@ -129,11 +131,20 @@ class Aggregate(Feature):
     @property
     def cuts(self) -> tuple[Cut, ...]:
         """The tiles that the value is made of: those of one cut, or of several of the same hop, longest first."""
+        if self.today:
+            return TODAY
         return decay_cuts(self.window) if self.decays and self.window else window_cuts(self.window)
+
+    @property
+    def over(self) -> str:
+        """The window in words: "7d", "today" or "lifetime"."""
+        if self.today:
+            return "today"
+        return "lifetime" if self.window is None else format_duration(self.window)
 
     def spec(self) -> Any:
         """The definition as plain values."""
-        window = None if self.window is None else format_duration(self.window)
+        window = None if self.window is None else self.over
         return [
             "aggregate",
             self.kind,

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sixfold._core.hashing import fingerprint
-from sixfold._core.times import format_duration
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import Expr, leaves
-from sixfold.features.definitions import Feature
+from sixfold.features.definitions import Aggregate, Feature
 
 __all__ = ["Lineage", "changes", "lineage_of", "parts_of", "version_of", "versions"]
 
@@ -17,7 +16,7 @@ __all__ = ["Lineage", "changes", "lineage_of", "parts_of", "version_of", "versio
 class Lineage:
     """What a feature is and what it is made of: `fields` are stream.field, `parts` the features it is an expression of.
 
-    `window` is a duration, "lifetime", or empty where there is none; `version` names the definition.
+    `window` is a duration, "today", "lifetime", or empty where there is none; `version` names the definition.
     """
 
     name: str
@@ -111,10 +110,7 @@ def _fields(feature: Feature) -> Iterator[str]:
 
 
 def _window(feature: Feature) -> str:
-    if not hasattr(feature, "window"):
-        return ""
-    window = feature.window
-    return "lifetime" if window is None else format_duration(window)
+    return feature.over if isinstance(feature, Aggregate) else ""
 
 
 def _lean(spec: Any) -> Any:

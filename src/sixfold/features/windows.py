@@ -9,7 +9,7 @@ from typing import TypeVar
 from sixfold._core.table import Array
 from sixfold._core.times import DAY, HOUR, MINUTE
 
-__all__ = ["HALF_LIVES", "Cut", "decay_cuts", "hop_of", "lowest_tile", "tile_of", "window_cuts"]
+__all__ = ["HALF_LIVES", "TODAY", "Cut", "decay_cuts", "hop_of", "lowest_tile", "tile_of", "window_cuts"]
 
 _Instants = TypeVar("_Instants", int, Array)
 
@@ -27,6 +27,10 @@ class Cut:
     def lowest(self, t: _Instants) -> _Instants:
         """The first tile that is covered at time `t`."""
         return t * 0 if self.hop is None else (t - self.back) // self.hop
+
+
+TODAY = (Cut(DAY),)
+"""The cut of the calendar day, in UTC, that now lies in: unlike a window of 24 hours it begins anew at midnight."""
 
 
 def window_cuts(window: int | None) -> tuple[Cut]:

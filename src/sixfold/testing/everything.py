@@ -22,13 +22,13 @@ EVERYTHING = FeatureSet(
     f.count(watch, by=video, over="1d", where=watch.liked & (watch.share > 0.2)),
     f.sum(watch.stars, by=user, over=("1h", "lifetime")),
     f.sum(watch.share, by=(user, video), over=("6h", "14d")),
-    f.sum(watch.liked, by=video, over="12h"),
+    f.sum(watch.liked, by=video, over=("12h", "today")),
     f.mean(watch.share, by=(user, meta.topic), over=("1h", "30d")),
     f.mean(watch.stars, by=meta.author, over="7d"),
     f.rate(watch.share >= 0.7, by=video, over=("1h", "30d"), prior=(1, 20)),
     f.rate(watch.liked, by=meta.topic, over="1h"),
     f.min(watch.share, by=user, over=("1h", "13d")),
-    f.max(watch.share, by=(user, meta.length), over="7d"),
+    f.max(watch.share, by=(user, meta.length), over=("7d", "today")),
     f.min(watch.stars, by=meta.kids, over="30d"),
     f.max(watch.stars, by=user, over=("1h", "lifetime"), where=watch.share < 1),
     f.count(meta, by=meta.topic, over="7d"),
@@ -65,7 +65,7 @@ EVERYTHING = FeatureSet(
     f.histogram(watch.share.buckets(0.2, 0.7), by=video, over="30d", categories=(0, 1, 2)),
     f.sum(f.if_else(watch.liked, watch.share.fill(2).clip(0, 1), -1), by=user, over="7d"),
     f.count(watch, by=user, over="7d", where=~watch.tab.is_missing() & (watch.tab.hash_bucket(2) >= 1)),
-    f.distinct(watch, of=video, by=user, over=("1h", "7d")),
+    f.distinct(watch, of=video, by=user, over=("1h", "7d", "today")),
     f.distinct(search, of=term, by=(), over="30d", where=search.results > 0),
     f.top_k(watch, of=watch.tab, k=2, by=user, over="30d"),
     f.top_k(watch, of=watch.share, k=3, by=(meta.topic, user), over="lifetime"),
@@ -93,7 +93,7 @@ _CATEGORIES: dict[type, tuple[Any, ...]] = {
     bool: (True, False),
     str: ("a", "", "z"),
 }
-_OVER = ("5m", "1h", "11h", "12h", "13h", "7d", "12d", "13d", "30d", "lifetime")
+_OVER = ("5m", "1h", "11h", "12h", "13h", "7d", "12d", "13d", "30d", "today", "lifetime")
 
 
 def draw_features(rng: np.random.Generator, n: int) -> FeatureSet:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from sixfold._core.times import DAY, SECOND, format_duration
+from sixfold._core.times import DAY, SECOND
 from sixfold.data.events import Events, Field
 from sixfold.data.expr import Literal, Op, leaves
-from sixfold.features.definitions import Computed, Feature, Recent, Request
+from sixfold.features.definitions import Aggregate, Computed, Feature, Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Entity
 from sixfold.testing.histories import START, STREAMS, Case, Fact, Moment
@@ -55,9 +55,8 @@ def described(feature: Feature) -> str:
     text = f"{_kind(feature)} of {feature.stream.name if value is None else _said(value)}"  # type: ignore[attr-defined]
     by = [part.name if isinstance(part, Entity) else _said(part) for part in feature.by]  # type: ignore[attr-defined]
     text += " by " + (" x ".join(by) or "everything")
-    if hasattr(feature, "window"):
-        window = "lifetime" if feature.window is None else format_duration(feature.window)
-        text += f" with half-life {window}" if "decayed" in text else f" over {window}"
+    if isinstance(feature, Aggregate):
+        text += f" with half-life {feature.over}" if feature.decays else f" over {feature.over}"
     where = getattr(feature, "where", None)
     return text if where is None else f"{text} where {_said(where)}"
 
