@@ -118,6 +118,20 @@ def systems(json: JsonOption = None) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What to call your system.")],
+    like: Annotated[str, typer.Option("--like", help="The system to start from.")] = "video",
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write it.")] = Path(),
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Write a commented system file and a small data set of its events, which `sixfold run NAME` runs at once."""
+    from sixfold.run.starter import start
+
+    finish(start(name, like, folder, seed=seed), json)
+
+
+@app.command()
 def check(system: SystemArgument, json: JsonOption = None) -> None:
     """Print a system's contract, or every contradiction in it at once."""
     found = load_system(system)

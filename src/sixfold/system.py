@@ -238,7 +238,12 @@ class _Uncached(SourceFileLoader):
 
 
 def load_system(name: str) -> System:
-    """The system of that name, or in the file of that path: the value called `system` in it."""
+    """The system of that name, or in the file of that path: the value called `system` in it.
+
+    A name that does not come with Sixfold is that of a file of the current folder.
+    """
+    if name not in system_names() and name.isidentifier() and Path(f"{name}.py").is_file():
+        name = f"{name}.py"
     if name.endswith(".py"):
         path = Path(name)
         loader = _Uncached(path.stem, name)

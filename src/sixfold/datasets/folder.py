@@ -1,6 +1,7 @@
 """A folder of your own events: one Parquet file for each stream, called as the stream is."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,8 @@ def _column(values: pa.ChunkedArray) -> Array:
 
 
 def _arrow(values: Array) -> pa.Array:
-    """A column as Parquet keeps it; as text where its values are of several types, since they were damaged."""
-    try:
-        return pa.array(values.tolist())
-    except pa.ArrowException:
-        return pa.array([None if value is None else str(value) for value in values.tolist()])
+    """A column as Parquet keeps it, of one type: a value of another type than most was damaged, and is left out."""
+    plain = values.tolist()
+    kinds = Counter(type(value) for value in plain if value is not None)
+    usual = max(kinds, key=lambda kind: kinds[kind], default=str)
+    return pa.array([value if type(value) is usual else None for value in plain])

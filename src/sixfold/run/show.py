@@ -16,6 +16,7 @@ from sixfold.run.ingest import Ingested
 from sixfold.run.inspect import Answered, LogView, Monitored, Replayed
 from sixfold.run.live import LiveResult
 from sixfold.run.release import Released
+from sixfold.run.starter import Started
 from sixfold.run.train import Trained
 from sixfold.system import System
 
@@ -86,6 +87,13 @@ def _(result: Ingested) -> RenderableType:
             reasons.add_row(why, f"{n:,}")
         parts.append(reasons)
     return Group(*parts)
+
+
+@render.register
+def _(result: Started) -> RenderableType:
+    events = ", ".join(f"{n:,} {stream}" for stream, n in result.events.items())
+    todo = [Text(f"  {command}") for command in result.next]
+    return Group(Text(f"{result.file}: the system"), Text(f"{result.data}: {events}"), Text("try now"), *todo)
 
 
 @render.register
