@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from sixfold._core.table import Table
+from sixfold._core.table import Array, Table
 from sixfold.evaluate.bootstrap import Estimate
 from sixfold.evaluate.report import Comparison
 from sixfold.serve.decision import Decision
@@ -23,9 +23,10 @@ STATIC = "static features"
 class Trial:
     """The test rows and what was predicted for them: row i of every table is the same row of the spine.
 
-    `predictions` maps models to their heads, OURS first. `history` is the log by stream, `start` the instant at which
-    the test range begins (microseconds). `decide` is the whole pipeline over the state as of that instant. `request`
-    makes a request of a row of the spine. Everything random derives from `seed`.
+    `predictions` maps models to their heads, OURS first. `people` (n_rows,) are the subjects that intervals resample.
+    `history` is the log by stream, `start` the instant at which the test range begins (microseconds). `decide` is the
+    whole pipeline over the state as of that instant. `request` makes a request of a row of the spine. Everything random
+    derives from `seed`.
     """
 
     spine: Table
@@ -33,6 +34,7 @@ class Trial:
     labels: Table
     predictions: Mapping[str, Table]
     history: Mapping[str, Table]
+    people: Array
     start: int
     decide: Callable[[DecisionRequest], Decision]
     request: Callable[[int], DecisionRequest]

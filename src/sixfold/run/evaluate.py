@@ -95,15 +95,16 @@ def _trial(system: System, prepared: Prepared, bound: BoundPipeline, ranking: Ra
         return request_of(system, test.spine.take(slice(row, row + 1)).row(0), f"trial-{row}", start)
 
     return Trial(
-        test.spine,
-        test.features,
-        test.labels,
-        ranking.predictions,
-        prepared.history,
-        start,
-        bound.decide,
-        request,
-        seed,
+        spine=test.spine,
+        features=test.features,
+        labels=test.labels,
+        predictions=ranking.predictions,
+        history=prepared.history,
+        people=test.spine[system.problem.task.per.name],
+        start=start,
+        decide=bound.decide,
+        request=request,
+        seed=seed,
     )
 
 
