@@ -1,8 +1,10 @@
 """Phase 6, serve: stages, the pipeline, the decision, the service."""
 
+from sixfold.serve.auction import Auction
 from sixfold.serve.candidates import Blend
 from sixfold.serve.decision import Answer, Decision
 from sixfold.serve.filters import Seen
+from sixfold.serve.pacing import Pace
 from sixfold.serve.pipeline import Pipeline
 from sixfold.serve.scoring import Score
 from sixfold.serve.selection import Cap, TopK
@@ -11,11 +13,13 @@ from sixfold.serve.stages import DecisionRequest
 
 __all__ = [
     "Answer",
+    "Auction",
     "Blend",
     "Cap",
     "Decision",
     "DecisionRequest",
     "Fresh",
+    "Pace",
     "Pipeline",
     "Popular",
     "Retrieve",

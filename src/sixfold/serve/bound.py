@@ -1,7 +1,7 @@
 """A pipeline bound to one release and one state: the function from requests to decisions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,11 +52,10 @@ class Content:
 class _Ranked:
     """Candidates, best first, with what ranking knew of them: nothing when it was left out.
 
-    `values` go with the candidates; `heads` and `features` with the rows before ranking, which `order` names.
+    `heads` and `features` go with the rows before ranking, which `order` names.
     """
 
     candidates: Candidates
-    values: Array | None = None
     order: Array | None = None
     heads: Table | None = None
     features: Table | None = None
@@ -271,7 +270,7 @@ class BoundPipeline:
             return _Ranked(top)
         values, heads = scored
         order = best_first(values) if isinstance(self.task, Rank) else np.arange(len(values))
-        ranked = _Ranked(top.take(order), values[order], order, heads, features)
+        ranked = _Ranked(replace(top.take(order), values=values[order]), order, heads, features)
         view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra})
         return ranked
 
@@ -284,8 +283,11 @@ class BoundPipeline:
         return ladder.step("select", "no_select", run, plain)
 
     def _refill(self, view: View, ladder: Ladder, merged: Candidates, shown: set[int | str], short: int) -> list[Item]:
-        """What makes a slate complete that ran out of ranked candidates: the rest of the blend, then the fallback."""
-        if short <= 0:
+        """What makes a slate complete that ran out of ranked candidates: the rest of the blend, then the fallback.
+
+        Without a fallback nothing does: what a selector would not take, such as a bid below the reserve, stays out.
+        """
+        if short <= 0 or self.pipeline.fallback is None:
             return []
         rest = merged.take(slice(self.pipeline.blend.keep, None))
         reasons = _reasons(rest, np.arange(len(rest)))
@@ -315,12 +317,13 @@ def _reasons(candidates: Candidates, rows: Array) -> list[list[Reason]]:
 
 def _items(ranked: _Ranked, chosen: Selection) -> list[Item]:
     keys = ranked.candidates.keys[chosen.rows].tolist()
-    values = [None] * len(keys) if ranked.values is None else ranked.values[chosen.rows].tolist()
+    known = ranked.candidates.values
+    values = [None] * len(keys) if known is None else known[chosen.rows].tolist()
     chances, explored = chosen.propensities.tolist(), chosen.explored.tolist()
     reasons = _reasons(ranked.candidates, chosen.rows)
     details = [dict(detail) for detail in chosen.details] or [{} for _ in keys]
-    known = zip(keys, values, chances, explored, reasons, details, strict=True)
-    return [Item(i, *fields) for i, fields in enumerate(known)]
+    rows = zip(keys, values, chances, explored, reasons, details, strict=True)
+    return [Item(i, *fields) for i, fields in enumerate(rows)]
 
 
 def _shown(ranked: _Ranked, chosen: Selection) -> dict[str, Any]:

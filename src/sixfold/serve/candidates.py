@@ -18,7 +18,8 @@ class Candidates:
     """Items in order of their blended score, best first, each once.
 
     `ranks` (0 is best, -1 absent) and `scores` (NaN absent) say what each source thought of each item, both
-    (n_sources, n).
+    (n_sources, n). Once ranked they come in order of `values`, what showing each is worth; None where ranking was left
+    out.
     """
 
     keys: Array
@@ -26,6 +27,7 @@ class Candidates:
     sources: tuple[str, ...]
     ranks: Array
     scores: Array
+    values: Array | None = None
 
     def __len__(self) -> int:
         """The number of items."""
@@ -33,7 +35,10 @@ class Candidates:
 
     def take(self, rows: Any) -> "Candidates":
         """The items selected by a mask, by indices or by a slice."""
-        return Candidates(self.keys[rows], self.blend[rows], self.sources, self.ranks[:, rows], self.scores[:, rows])
+        values = None if self.values is None else self.values[rows]
+        return Candidates(
+            self.keys[rows], self.blend[rows], self.sources, self.ranks[:, rows], self.scores[:, rows], values
+        )
 
 
 @dataclass(frozen=True, slots=True)

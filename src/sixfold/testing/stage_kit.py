@@ -1,5 +1,6 @@
 """The kit that every serving stage passes: `check_stage` raises AssertionError where a stage breaks a rule."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,8 @@ def _check_filter(stage: Filter, view: View, pipeline: BoundPipeline) -> None:
 
 
 def _check_selector(stage: Selector, view: View, pipeline: BoundPipeline) -> None:
-    ranked = pipeline.candidates(view.request)
+    found = pipeline.candidates(view.request)
+    ranked = replace(found, values=np.linspace(1.0, 0.1, len(found)))
     for size in {0, 1, len(ranked)}:
         some = ranked.take(slice(size))
         chosen = stage.select(view, some, np.random.default_rng(1))
@@ -66,6 +68,7 @@ def _check_selector(stage: Selector, view: View, pipeline: BoundPipeline) -> Non
         assert ((chosen.rows >= 0) & (chosen.rows < max(size, 1))).all(), "a row that is no candidate"
         assert len(chosen.propensities) == len(chosen.explored) == wanted, "one propensity and one mark for each item"
         assert ((chosen.propensities > 0) & (chosen.propensities <= 1)).all(), "what was shown had a chance in (0, 1]"
+        assert len(chosen.details) in (0, wanted), "details for each item, or for none"
         again = stage.select(view, some, np.random.default_rng(1))
         _same(chosen.rows, again.rows, "the same chance must give the same slate")
 
