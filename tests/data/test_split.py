@@ -33,6 +33,21 @@ def test_spans_are_whole_local_days_in_order(end: int, offset_h: int, days: tupl
         assert 0 <= length * DAY - (span[1] - span[0]) <= duration("90m")
 
 
+@given(end=st.integers(0, 2**51), days=st.tuples(*[st.integers(3, 30)] * 3))
+def test_validate_may_come_first_and_only_the_test_waits_for_labels(end: int, days: tuple[int, int, int]) -> None:
+    bounds = TimeSplit(*(f"{n}d" for n in days), gap="2d", newest="train").bounds(end, 0)
+    assert bounds.start == bounds.validate[0] < bounds.validate[1] == bounds.train[0]
+    assert bounds.train[1] + duration("2d") == bounds.test[0]
+    assert bounds.validate[1] - bounds.validate[0] == days[1] * DAY
+    assert bounds.train[1] - bounds.train[0] == (days[0] - 2) * DAY
+
+
+def test_the_order_is_part_of_the_definition() -> None:
+    assert SPLIT.spec() == ["split", "11d", "1d", "2d", "1h"]
+    other = TimeSplit(train="11d", validate="1d", test="2d", gap="1h", newest="train")
+    assert other.spec() != SPLIT.spec()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from sixfold._core.errors import DefinitionError, InputError
 from sixfold._core.times import DAY, SECOND, duration, format_duration
@@ -15,11 +16,16 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Three spans in time order; an impression at `t` belongs to a span (a, b) if a <= t < b."""
+    """Three spans, the test last; an impression at `t` belongs to a span (a, b) if a <= t < b."""
 
     train: Span
     validate: Span
     test: Span
+
+    @property
+    def start(self) -> int:
+        """The first instant of all."""
+        return min(self.train[0], self.validate[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class TimeSplit:
     The gap is cut off the end of train and of validate: a label that is mature after the gap is then final before
     the next span begins, so that nothing learned or tuned has seen the days it is judged on.
 
+    Where labels mature slowly, two gaps would make the newest day that is learned from weeks old. With `newest="train"`
+    validate comes first, then train, and the one gap lies before the test: models learn from the newest labels there
+    are, and are tuned on the days before.
+
     >>> split = TimeSplit(train="11d", validate="1d", test="2d", gap="1h")
     >>> from sixfold._core.times import instant, iso
     >>> bounds = split.bounds(instant("2022-05-08T23:52:10+08:00"), 8 * 3600)
@@ -36,12 +46,17 @@ class TimeSplit:
     ['2022-04-24T16:00:00Z', '2022-05-05T15:00:00Z']
     >>> [iso(t) for t in bounds.test]
     ['2022-05-06T16:00:00Z', '2022-05-08T16:00:00Z']
+    >>> late = TimeSplit(train="14d", validate="7d", test="7d", gap="7d", newest="train")
+    >>> bounds = late.bounds(instant("2018-08-14T23:58:00"), 0)
+    >>> [iso(t)[:10] for t in (*bounds.validate, *bounds.train, *bounds.test)]
+    ['2018-07-18', '2018-07-25', '2018-07-25', '2018-08-01', '2018-08-08', '2018-08-15']
     """
 
     train: str
     validate: str
     test: str
     gap: str
+    newest: Literal["train", "validate"] = "validate"
 
     def __post_init__(self) -> None:
         problems = []
@@ -59,7 +74,7 @@ class TimeSplit:
             ]
             problems += [
                 f"split: a gap of {self.gap} leaves nothing of {name} ({getattr(self, name)})"
-                for name in ("train", "validate")
+                for name in (("train",) if self.newest == "train" else ("train", "validate"))
                 if 0 < lengths[name] <= lengths["gap"]
             ]
         if problems:
@@ -70,9 +85,12 @@ class TimeSplit:
         shift = utc_offset_s * SECOND
         end = (end_at + shift + DAY // 2) // DAY * DAY - shift
         test = end - duration(self.test)
+        gap = duration(self.gap)
+        if self.newest == "train":
+            train = test - duration(self.train)
+            return Bounds((train, test - gap), (train - duration(self.validate), train), (test, end))
         validate = test - duration(self.validate)
         train = validate - duration(self.train)
-        gap = duration(self.gap)
         return Bounds(train=(train, validate - gap), validate=(validate, test - gap), test=(test, end))
 
     def problems(self, labels: Iterable[Label]) -> list[str]:
@@ -90,4 +108,5 @@ class TimeSplit:
         return [
             "split",
             *(format_duration(duration(text)) for text in (self.train, self.validate, self.test, self.gap)),
+            *(["newest train"] if self.newest == "train" else []),
         ]

@@ -63,7 +63,7 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     bounds = system.plan.split.bounds(int(impressions["at"].max()), int(home.facts().get("utc_offset_s", 0)))
     ranges = {"train": bounds.train, "validate": bounds.validate, "test": bounds.test}
     progress("computing features as of each impression", 0.1)
-    whole = (bounds.train[0], bounds.test[1])
+    whole = (bounds.start, bounds.test[1])
     item = system.problem.task.item
     dataset = build_dataset(system.features, system.labels, history, within=whole, now=now, item=item)
     at = dataset.spine["at"]

@@ -181,7 +181,7 @@ def _split(system: System, prepared: Prepared) -> Iterator[SplitRange]:
 def _days(home: Home, system: System, prepared: Prepared) -> Iterator[Day]:
     shift = int(home.facts().get("utc_offset_s", 0)) * SECOND
     at = prepared.history[system.spine.name]["at"]
-    at = at[(at >= prepared.bounds.train[0]) & (at < prepared.bounds.test[1])]
+    at = at[(at >= prepared.bounds.start) & (at < prepared.bounds.test[1])]
     days, counts = np.unique((at + shift) // DAY, return_counts=True)
     if len(days) > 62:
         return

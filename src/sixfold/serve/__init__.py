@@ -1,5 +1,6 @@
 """Phase 6, serve: stages, the pipeline, the decision, the service."""
 
+from sixfold.serve.acting import AlertBudget, CostThreshold
 from sixfold.serve.auction import Auction
 from sixfold.serve.candidates import Blend
 from sixfold.serve.decision import Answer, Decision
@@ -12,10 +13,12 @@ from sixfold.serve.sources import Fresh, Popular, Retrieve
 from sixfold.serve.stages import DecisionRequest
 
 __all__ = [
+    "AlertBudget",
     "Answer",
     "Auction",
     "Blend",
     "Cap",
+    "CostThreshold",
     "Decision",
     "DecisionRequest",
     "Fresh",
