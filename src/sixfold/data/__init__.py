@@ -5,6 +5,7 @@ from sixfold.data.contract import Contract
 from sixfold.data.events import Events, Field
 from sixfold.data.labels import Label
 from sixfold.data.log import Log
+from sixfold.data.rules import Rule, rule_label
 from sixfold.data.split import TimeSplit
 
-__all__ = ["Contract", "Events", "Field", "Label", "Log", "Table", "TimeSplit"]
+__all__ = ["Contract", "Events", "Field", "Label", "Log", "Rule", "Table", "TimeSplit", "rule_label"]

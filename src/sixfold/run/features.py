@@ -11,7 +11,10 @@ import msgspec
 
 from sixfold._core.errors import DataError, InputError
 from sixfold._core.table import Table
+from sixfold.data.labels import Label
 from sixfold.data.log import Log
+from sixfold.data.retraction import RETRACTION
+from sixfold.data.rules import RuleLabel
 from sixfold.features.dataset import Recipe, StoredDataset, write_dataset
 from sixfold.features.definitions import Feature, Request
 from sixfold.features.explain import Explained, explain
@@ -21,6 +24,7 @@ from sixfold.models.contract import Progress, silent
 from sixfold.models.training_set import offset_at, served_points
 from sixfold.run.audit import evaluator
 from sixfold.run.home import Home
+from sixfold.run.prepare import weighed_labels
 from sixfold.run.served import ALL_TIME
 from sixfold.system import System
 
@@ -147,9 +151,20 @@ def write_training_set(
         if not end:
             raise DataError("the log is empty", hint="run `sixfold ingest` first")
         resolve = partial(served_points, decisions=_decisions(log, end))
-        recipe = Recipe(system.features, system.labels, end, now, within, resolve)
+        recipe = Recipe(system.features, _labels(home, system, log, end), end, now, within, resolve)
         stored = write_dataset(folder, recipe, log, evaluate=evaluate, progress=progress)
     return _written(stored, time.perf_counter() - began)
+
+
+def _labels(home: Home, system: System, log: Log, end: int) -> tuple[Label, ...]:
+    """The labels as training uses them: rules are weighed by the impressions of the training range."""
+    if not any(isinstance(label, RuleLabel) for label in system.labels):
+        return system.labels
+    streams = {system.spine.name, RETRACTION, *(label.outcome.name for label in system.labels)}
+    history = log.read(0, end, sorted(streams))
+    last = int(history[system.spine.name]["at"].max())
+    bounds = system.plan.split.bounds(last, int(home.facts().get("utc_offset_s", 0)))
+    return tuple(weighed_labels(system, history, bounds))
 
 
 def _written(stored: StoredDataset, seconds: float) -> Written:

@@ -11,8 +11,10 @@ from sixfold._core.errors import DataError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
+from sixfold.data.labels import Label
 from sixfold.data.log import Log
 from sixfold.data.retraction import RETRACTION
+from sixfold.data.rules import RuleLabel, weighed
 from sixfold.data.split import Bounds
 from sixfold.engines.memory.store import MemoryStore
 from sixfold.features.batch import as_of
@@ -24,7 +26,7 @@ from sixfold.models.training_set import build_dataset, offset_at
 from sixfold.run.home import Home
 from sixfold.system import System
 
-__all__ = ["Prepared", "fold_until", "prepare", "targets_of"]
+__all__ = ["Prepared", "fold_until", "prepare", "targets_of", "weighed_labels"]
 
 
 _CHUNK = 200_000
@@ -65,7 +67,8 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
     progress("computing features as of each impression", 0.1)
     whole = (bounds.start, bounds.test[1])
     item = system.problem.task.item
-    dataset = build_dataset(system.features, system.labels, history, within=whole, now=now, item=item)
+    labels = weighed_labels(system, history, bounds)
+    dataset = build_dataset(system.features, labels, history, within=whole, now=now, item=item)
     at = dataset.spine["at"]
     parts = {}
     for name, (start, stop) in ranges.items():
@@ -83,6 +86,15 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
                 )
         parts[name] = dataset.take(np.flatnonzero(rows))
     return Prepared(history, bounds, now, **parts, seconds=time.perf_counter() - began)
+
+
+def weighed_labels(system: System, history: Mapping[str, Table], bounds: Bounds) -> list[Label]:
+    """The system's labels, those by rule weighed by the impressions of the training range."""
+    if not any(isinstance(label, RuleLabel) for label in system.labels):
+        return list(system.labels)
+    impressions = history[system.spine.name]
+    learning = (impressions["at"] >= bounds.train[0]) & (impressions["at"] < bounds.train[1])
+    return [weighed(label, impressions.take(learning), history) for label in system.labels]
 
 
 def _wanted(only: Feature, history: Mapping[str, Table], spine: Table) -> Array:
