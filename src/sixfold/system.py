@@ -141,6 +141,11 @@ class System:
         yield from (
             f"the ranker predicts {head!r}, which is not among the labels" for head in heads if head not in labels
         )
+        for rival in self.plan.rivals:
+            if lost := [feature.name for feature in rival.features if feature.name not in self.features]:
+                yield f"the rival {rival.name!r} reads {lost}, which are not among the system's features: add them"
+            if rival.name in {"static", *(name for name in names), *(c.name for c in self.plan.beat)}:
+                yield f"the rival {rival.name!r} has the name of another model: give it one of its own"
         for outcome in self._valued:
             if heads and outcome.name not in heads:
                 yield f"the objective values {outcome.name!r}, which the ranker does not predict: add it to its heads"

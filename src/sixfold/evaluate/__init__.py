@@ -1,7 +1,8 @@
 """Phase 5, evaluate: metrics with intervals over users, slices, calibration, gates and the report."""
 
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
+from sixfold.evaluate.detection import Detection
 from sixfold.evaluate.gates import Verdict, judge
-from sixfold.evaluate.plan import Plan
+from sixfold.evaluate.plan import Plan, Rival
 
-__all__ = ["Estimate", "Plan", "Verdict", "bootstrap", "compare", "judge"]
+__all__ = ["Detection", "Estimate", "Plan", "Rival", "Verdict", "bootstrap", "compare", "judge"]

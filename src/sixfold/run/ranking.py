@@ -63,10 +63,13 @@ def judge_ranking(
     predicted = {OURS: full}
     if len(static := static_features(system.features)):
         predicted[STATIC] = load_ranker(baselines / "static").predict(test.features.select(static.names))
+    for rival in system.plan.rivals:
+        fitted = load_ranker(baselines / rival.name)
+        predicted[rival.name] = fitted.predict(test.features.select(rival.features.names))
     heads = []
     for label in (label for label in system.labels if label.name in ranker.heads):
         truth = test.labels[label.name]
-        predictions = {model: table[label.name] for model, table in reversed(predicted.items())}
+        predictions = {model: table[label.name] for model, table in reversed(predicted.items()) if label.name in table}
         if label.binary:
             base = {"base rate": np.full(len(test), validate.labels[label.name].mean())}
             rates = {f"{e.name}'s rate as of then": _rate(system, prepared, label, e) for e in _compared(system)}

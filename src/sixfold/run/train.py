@@ -17,7 +17,7 @@ from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Rank
-from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Retriever, silent
+from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Ranker, Retriever, silent
 from sixfold.models.training_set import build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
 from sixfold.run.blend import tune_blend
@@ -78,7 +78,8 @@ def train(
     success = system.plan.satisfied
     satisfied = 0 if success is None else int(prepared.train.labels[success.name].sum())
     trained = Trained(name, rows, satisfied, dict(weights), training.seconds)
-    write_json(work / "train.json", {**asdict(trained), "system": system.fingerprint, "seed": seed})
+    facts = {"system": system.fingerprint, "seed": seed, "until": prepared.now}
+    write_json(work / "train.json", {**asdict(trained), **facts})
     shutil.rmtree(home.candidate, ignore_errors=True)
     work.rename(home.candidate)
     return trained
@@ -109,9 +110,11 @@ class _Training:
     def fit_all(self) -> Mapping[str, float]:
         """Everything, in the order in which it is needed; returns the weights of the blend."""
         system, prepared = self.system, self.prepared
-        ranker = self._fit_ranker(system.ranker_name, system.features, self.content / "models", 0.0)
+        ranker = self._fit_ranker(system.ranker, system.ranker_name, system.features, self.content / "models", 0.0)
         if len(plain := static_features(system.features)):
-            self._fit_ranker("static", plain, self.baselines, 0.4)
+            self._fit_ranker(system.ranker, "static", plain, self.baselines, 0.4)
+        for rival in system.plan.rivals:
+            self._fit_ranker(rival.ranker, rival.name, rival.features, self.baselines, 0.45)
         histories = self._histories()
         weights = system.pipeline.blend.weights or (self._tune(ranker) if histories else {})
         for config in system.plan.beat if histories else ():
@@ -142,13 +145,13 @@ class _Training:
         with self._timed("weights of the sources", 0.65) as tell:
             return tune_blend(self.system, self.prepared, models, seed=self.seed, progress=tell)
 
-    def _fit_ranker(self, name: str, features: FeatureSet, folder: Path, share: float) -> FittedRanker:
+    def _fit_ranker(self, config: Ranker, name: str, features: FeatureSet, folder: Path, share: float) -> FittedRanker:
         parts = [
             replace(part, features=part.features.select(features.names))
             for part in (self.prepared.train, self.prepared.validate)
         ]
         with self._timed(name, share) as tell:
-            ranker = self.system.ranker.fit(*parts, seed=derive_seed(self.seed, name), progress=tell)
+            ranker = config.fit(*parts, seed=derive_seed(self.seed, name), progress=tell)
             _save(ranker, folder / name)
         return ranker
 
