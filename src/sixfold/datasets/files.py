@@ -22,7 +22,8 @@ __all__ = ["DataFile", "Publication", "differences", "find_folder", "numbers", "
 class DataFile:
     """One file of a data set: the columns that are read, and the rows and SHA-256 of a copy known to be good.
 
-    Columns hold numbers except those named in `text` and, lists of numbers, in `lists`.
+    Columns hold numbers except those named in `text`, timestamps in `times`, and lists in `lists`: of numbers, or
+    of text where `text` names them too.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DataFile:
     sha256: str | None = None
     text: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,16 @@ def texts(table: pa.Table, name: str) -> Array:
 
 def _fits(name: str, table: pa.Table, file: DataFile) -> bool:
     kind, types = table[name].type, pa.types
+    if name in file.lists:
+        if not (types.is_list(kind) or types.is_large_list(kind)):
+            return False
+        inner = kind.value_type
+        text = types.is_string(inner) or types.is_large_string(inner)
+        return bool(text if name in file.text else types.is_integer(inner))
     if name in file.text:
         return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
-    if name in file.lists:
-        return bool((types.is_list(kind) or types.is_large_list(kind)) and types.is_integer(kind.value_type))
+    if name in file.times:
+        return bool(types.is_timestamp(kind))
     return bool(types.is_integer(kind) or types.is_floating(kind))
 
 
