@@ -7,16 +7,20 @@ from typing import Any
 from sixfold._core.errors import ModelError
 from sixfold.models.contract import FittedRanker, FittedRetriever
 from sixfold.models.storage import read_settings
+from sixfold.models.text.contract import FittedMatcher
 
-__all__ = ["load_ranker", "load_retriever"]
+__all__ = ["load_matcher", "load_ranker", "load_retriever"]
 
 _RETRIEVERS = {
     "popularity": "sixfold.models.popularity",
     "neighbours": "sixfold.models.neighbours",
     "two_tower": "sixfold.models.two_tower",
 }
+_MATCHERS = {"bm25": "sixfold.models.text.bm25", "dense": "sixfold.models.text.dense"}
 _RANKERS = {
     "deep": "sixfold.models.deep_ranker",
+    "forecaster": "sixfold.models.forecaster",
+    "persistence": "sixfold.models.persistence",
     "downsampled": "sixfold.models.downsampled",
     "hashed": "sixfold.models.hashed_ranker",
     "trees": "sixfold.models.tree_ranker",
@@ -32,6 +36,12 @@ def load_retriever(folder: Path) -> FittedRetriever:
 def load_ranker(folder: Path) -> FittedRanker:
     """The ranker saved in `folder`; raises ModelError if there is none or it is damaged."""
     loaded: FittedRanker = _load(folder, _RANKERS, "ranker")
+    return loaded
+
+
+def load_matcher(folder: Path) -> FittedMatcher:
+    """The model of text saved in `folder`; raises ModelError if there is none or it is damaged."""
+    loaded: FittedMatcher = _load(folder, _MATCHERS, "model of text")
     return loaded
 
 
