@@ -1,8 +1,8 @@
 """Every system on its real data: the figures of docs/systems.md, and how long each run took.
 
-`python -m benchmarks.systems` runs `sixfold run SYSTEM --data DATA` for each, one after the other, in a folder of its own,
-and prints the table; with `--write` it replaces the one in docs/systems.md. Names limit it: `python -m benchmarks.systems
-fraud demand`. Data sets are looked for as the command line does.
+`python -m benchmarks.systems` runs `sixfold run SYSTEM --data DATA` for each, one after the other, in a folder of its
+own, and prints the table; with `--write` it replaces the one in docs/systems.md. Names limit it, as in
+`python -m benchmarks.systems fraud demand`. Data sets are looked for as the command line does.
 """
 
 import argparse
