@@ -8,7 +8,7 @@ from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Table, column
 from sixfold.data import Contract, Events
 from sixfold.data.ingest import Ingest
-from sixfold.data.privacy import ERASURE, KEY, MASK, Pseudonyms, Subjects, erasures, personal, pseudonymised
+from sixfold.data.privacy import ERASURE, KEY, MASK, Erasure, Pseudonyms, Subjects, erasures, personal, pseudonymised
 from sixfold.engines.memory.log import MemoryLog
 from sixfold.engines.memory.quarantine import MemoryQuarantine
 from sixfold.frame import Entity
@@ -26,10 +26,9 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tombstone(log: MemoryLog, entity: str, key: object, *, now: int) -> None:
-    row = {"entity": entity, "subject": Pseudonyms(SECRET.encode()).of(entity, key)}
-    columns = {name: column([value], str) for name, value in row.items()}
-    numbers = {"at": np.array([now]), "since": np.array([0]), "events": np.array([1])}
-    log.append({ERASURE: Table({"id": column([f"{entity}-{now}"], str), **columns, **numbers})}, now=now)
+    names = Pseudonyms(SECRET.encode())
+    one = Erasure(-1, now, entity, names.of(entity, key), 0, 0, 1)
+    log.append({ERASURE: one.row(f"{entity}-{now}", names)}, now=now)
 
 
 def test_a_mark_changes_no_definition() -> None:
@@ -139,6 +138,9 @@ def test_who_was_erased_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert report.erased == {"visit": 1} and report.accepted == {"visit": 1} and report.quarantined == 0
     assert log.read(0, 99)["visit"]["user"].tolist() == [8, 9]
     assert gate.is_erased("user", 7) and not gate.is_erased("user", 8)
+    monkeypatch.setenv(KEY, "another key, just as long")
+    with pytest.raises(InputError, match="is not the key that somebody was erased with"):
+        Ingest(log, quarantine, [visit])
     monkeypatch.delenv(KEY)
     with pytest.raises(InputError, match="to keep them out needs a key"):
         Ingest(log, quarantine, [visit])

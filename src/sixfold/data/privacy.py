@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.errors import InputError
-from sixfold._core.table import Array, Table
+from sixfold._core.table import Array, Table, column
 from sixfold.data.checks import Problem
 from sixfold.data.events import Events
 from sixfold.data.log import Log
@@ -37,7 +37,8 @@ MASK = "***"
 ERASURE = "erasure"
 """The stream that says in the log that somebody was erased, without naming them.
 
-A row has `entity`, `subject` (the pseudonym), `since` (the least offset that was erased) and `events` (how many were).
+A row has `entity`, `subject` (the pseudonym), `since` (the least offset that was erased), `first` (when that event had
+arrived) and `events` (how many were erased).
 """
 
 _SHORTEST_KEY = 16
@@ -131,39 +132,70 @@ class Subjects:
         )
 
     def named(self, value: Any) -> bool:
-        """Whether plain JSON names one of them: a field called like the entity, however deep."""
+        """Whether plain JSON names one of them: in a field called like the entity, however deep, alone or in a list."""
         if isinstance(value, dict):
-            return any(self.has(name, item) or self.named(item) for name, item in value.items())
+            return any(self._held(name, item) or self.named(item) for name, item in value.items())
         return isinstance(value, list) and any(map(self.named, value))
+
+    def _held(self, name: str, item: Any) -> bool:
+        return any(self.has(name, one) for one in item) if isinstance(item, list) else self.has(name, item)
+
+    def scrubbed(self, value: Any) -> Any:
+        """Plain JSON without the fields that name one of them."""
+        if isinstance(value, dict):
+            return {name: self.scrubbed(item) for name, item in value.items() if not self._held(name, item)}
+        return [self.scrubbed(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One erasure as the log states it: events from the offset `since` on were removed before `offset`."""
+    """One erasure as the log states it: events from the offset `since` on, which arrived at `first`, were removed.
+
+    `check` is equal for equal subjects under one key, and says whether a key is that one.
+    """
 
     offset: int
     at: int
     entity: str
     subject: str
     since: int
+    first: int
     events: int
+    check: str = ""
+
+    def row(self, number: str, pseudonyms: Pseudonyms) -> Table:
+        """As one event of the stream `erasure`, the only one of that number; `offset` is for the log to give."""
+        event_id = f"{_check(self.subject, pseudonyms)}-{number}"
+        texts = {"id": event_id, "entity": self.entity, "subject": self.subject}
+        numbers = {"at": self.at, "since": self.since, "first": self.first, "events": self.events}
+        columns = {name: column([text], str) for name, text in texts.items()}
+        return Table({**columns, **{name: np.array([number]) for name, number in numbers.items()}})
 
 
 def erasures(log: Log) -> list[Erasure]:
     """All erasures, oldest first."""
     table = log.read(0, log.end()[0], [ERASURE]).get(ERASURE)
-    names = ("offset", "at", "entity", "subject", "since", "events")
-    return [Erasure(*(row[name] for name in names)) for row in table.rows()] if table is not None else []
+    names = ("offset", "at", "entity", "subject", "since", "first", "events")
+    rows = table.rows() if table is not None else []
+    return [Erasure(**{n: row[n] for n in names}, check=row["id"].partition("-")[0]) for row in rows]
+
+
+def _check(subject: str, pseudonyms: Pseudonyms) -> str:
+    return pseudonyms.of(ERASURE, subject)[:16]
 
 
 def erased(log: Log) -> Subjects | None:
-    """Everybody who was erased from a log; None where nobody was. InputError if that needs a key and there is none."""
-    names: dict[str, set[str]] = {}
-    for one in erasures(log):
-        names.setdefault(one.entity, set()).add(one.subject)
-    if not names:
+    """Everybody who was erased from a log; None where nobody was. InputError if the key for that is not there."""
+    found = erasures(log)
+    if not found:
         return None
-    return Subjects(names, Pseudonyms.from_environment("somebody was erased from this log: to keep them out"))
+    pseudonyms = Pseudonyms.from_environment("somebody was erased from this log: to keep them out")
+    names: dict[str, set[str]] = {}
+    for one in found:
+        if one.check != _check(one.subject, pseudonyms):
+            raise InputError(f"{KEY} is not the key that somebody was erased with", hint="set it to the key of then")
+        names.setdefault(one.entity, set()).add(one.subject)
+    return Subjects(names, pseudonyms)
 
 
 def personal(streams: Iterable[Events]) -> dict[str, frozenset[str]]:

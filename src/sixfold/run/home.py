@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sixfold._core.errors import InputError, SixfoldError
+from sixfold._core.errors import InputError, LogError, SixfoldError
 from sixfold._core.times import Clock, clock_from
 from sixfold.engines.sqlite.log import SqliteLog
 
@@ -45,12 +45,27 @@ class Home:
         return self.folder / "snapshots"
 
     @property
+    def erasing(self) -> Path:
+        """The journal of an erasure: there while one goes on, and after one that was cut short."""
+        return self.folder / "erasing.json"
+
+    @property
+    def certificates(self) -> Path:
+        """What was certified of each erasure."""
+        return self.folder / "erasures"
+
+    @property
     def report(self) -> Path:
         """The report as one HTML file."""
         return self.folder / "report.html"
 
     def log(self) -> SqliteLog:
-        """The log, opened; close it after use."""
+        """The log, opened; close it after use. LogError while somebody is being erased from it."""
+        if self.erasing.exists():
+            raise LogError(
+                f"somebody is being erased from {self.folder}, or that was cut short",
+                hint="run `sixfold forget` to finish it",
+            )
         return SqliteLog(self.folder / "log.db")
 
     def facts(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sixfold._core.errors import InputError
@@ -33,6 +33,7 @@ class Ingested:
     repeated: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     resumed: bool = False
+    erased: dict[str, int] = field(default_factory=dict)
 
 
 def open_source(data: str, *, data_home: Path | None, seed: int) -> Source:
@@ -61,17 +62,19 @@ def ingest(home: Home, system: System, source: Source, *, progress: Progress = s
     home.remember(source=source.name, system=system.name, utc_offset_s=source.utc_offset_s)
     accepted: Counter[str] = Counter()
     repeated: Counter[str] = Counter()
+    erased: Counter[str] = Counter()
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         gate = make_ingest(system, log, quarantine)
         for chunk in source.chunks():
             report = gate.chunk(_declared(system, chunk), now=log.end()[1])
             accepted.update(report.accepted)
             repeated.update(report.repeated)
+            erased.update(report.erased)
             progress(f"reading {source.name} into the log: {accepted.total():,} events", 0.5)
         progress("sealing the log into segments", 0.9)
         log.seal(log.end()[0])
         reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
-    result = _result(source.name, accepted, repeated, reasons, began)
+    result = replace(_result(source.name, accepted, repeated, reasons, began), erased=dict(erased))
     home.remember(ingested={key: getattr(result, key) for key in Ingested.__slots__ if key != "resumed"})
     return result
 
@@ -89,7 +92,8 @@ def reingest(home: Home, system: System) -> Ingested:
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         report = make_ingest(system, log, quarantine).reingest(now=home.clock(log.end()[1])())
         reasons = {f"{stream}: {why}": n for (stream, why), n in quarantine.count().items()}
-    return _result("quarantine", report.accepted, report.repeated, reasons, began)
+    result = _result("quarantine", report.accepted, report.repeated, reasons, began)
+    return replace(result, erased=dict(report.erased))
 
 
 def _result(

@@ -56,6 +56,7 @@ def bundle(home: Home, system: System) -> str:
         "definitions": definitions(system),
         "trained": trained["fingerprint"],
         "seed": trained["seed"],
+        "until": trained.get("until"),  # the last arrival in the prefix of the log that it learned from
         "measured": judged["measured"],
     }
     return build(home.releases, home.candidate / "content", about).id

@@ -13,6 +13,7 @@ from sixfold._core.errors import ModelError
 from sixfold._core.hashing import derive_seed, fingerprint
 from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
+from sixfold.data.calendar import Calendar
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
@@ -130,6 +131,8 @@ class _Training:
         if (actor := system.pipeline.act) is not None:
             validate = prepared.validate
             write_json(self.content / "act.json", actor.fit(validate.labels, predicted, validate.spine))
+        elif isinstance(system.spine, Calendar):
+            write_json(self.content / "act.json", {"utc_offset_s": prepared.utc_offset_s})
         scores = {f"predicted {head}": predicted[head] for head in predicted}
         Reference.of({**prepared.validate.features, **scores}).save(self.content / "reference.json")
         return weights

@@ -93,6 +93,12 @@ class IdIndex:
                 run = Run.merge([self._live.pop(), run])
             self._live.append(run)
 
+    def offsets(self) -> Array:
+        """The offsets of all events whose ids are known, in no order; (n_ids,) int64."""
+        recent = [offset for digest, offset in self._recent.items() if any(digest)]
+        runs = [run.columns[2].astype(np.int64) for run in self._sealed + self._live]
+        return np.concatenate([np.array(recent, np.int64), *runs])
+
     def find(self, hashes: Sequence[bytes]) -> Array:
         """The offset of each event, or -1, (n,) int64."""
         recent = self._recent

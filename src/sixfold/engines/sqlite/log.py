@@ -164,6 +164,24 @@ class SqliteLog:
         finally:
             connection.close()
 
+    def sealed(self) -> int:
+        """Everything below this offset is in segments."""
+        with self._read_lock, reading(self._reader, self.path):
+            return bounds(self._reader).sealed
+
+    def strays(self) -> int:
+        """How many ids are known of events that are not there: none, unless a removal was not completed."""
+        end = self.end()[0]
+        there = np.zeros(end, np.bool_)
+        for start in range(0, end, self._segment_rows):
+            for table in self.read(start, start + self._segment_rows).values():
+                there[table["offset"]] = True
+        with self._write_lock, writing(self._writer, self.path):
+            self._ids = IdIndex()
+            self._refresh_ids(end)
+            known = self._ids.offsets()
+        return int((~there[known]).sum())
+
 
 def _first_seen(hashes: Sequence[bytes], known: Array) -> Array:
     """Which rows have an id that neither the log nor an earlier row has, (n_rows,) bool."""
