@@ -53,8 +53,9 @@ def test_values_of_other_types_are_no_whole_numbers() -> None:
 def test_a_pair_with_an_unknown_part_is_unknown() -> None:
     pairs = Joined()
     assert pairs.add_pairs(np.array([0, 2, 2]), np.array([3, 0, 3])).tolist() == [0, 0, 1]
-    assert pairs.find_pairs(np.array([2]), np.array([3, 0, 1])).tolist() == [1, 0, 0]
-    assert pairs.find_pairs(np.array([0]), np.array([3, 0])).tolist() == [0, 0]
+    for left, right, expected in ((2, [3, 0, 1, 3], [1, 0, 0, 1]), (0, [3, 0], [0, 0]), (2, [5000, 3], [0, 1])):
+        numbers, places = pairs.find_pairs(np.array([left]), np.array(right))
+        assert (numbers if places is None else numbers[places]).tolist() == expected
 
 
 def test_small_keys_have_a_table_of_their_own() -> None:

@@ -45,10 +45,11 @@ class Table(Mapping[str, Array]):
 
     def __init__(self, columns: Mapping[str, Array], *, n_rows: int | None = None) -> None:
         self._columns = dict(columns)
-        lengths = {name: len(values) for name, values in self._columns.items()}
-        if len(set(lengths.values())) > 1 or (n_rows is not None and lengths and set(lengths.values()) != {n_rows}):
-            raise InputError(f"the columns of a table must have one length; found {lengths}")
-        self.n_rows = next(iter(lengths.values()), n_rows or 0)
+        lengths = set(map(len, self._columns.values()))
+        if len(lengths) > 1 or (n_rows is not None and lengths and n_rows not in lengths):
+            found = {name: len(values) for name, values in self._columns.items()}
+            raise InputError(f"the columns of a table must have one length; found {found}")
+        self.n_rows = next(iter(lengths), n_rows or 0)
 
     def __getitem__(self, name: str) -> Array:
         try:

@@ -11,7 +11,8 @@ from sixfold._core.table import Array
 from sixfold.features.definitions import Key, Request
 from sixfold.features.grouping import KeyPath, Part, Schema, value_name
 from sixfold.features.plan import Made, Plan
-from sixfold.features.reading import NewestReader, Reader
+from sixfold.features.reading import NewestReader, Reader, Share, ShelfReader
+from sixfold.features.shelf import Shelf
 
 __all__ = ["Asked", "Route", "wide"]
 
@@ -28,16 +29,34 @@ class Asked:
     ) -> None:
         self._schema, self._newest, self._request, self._candidates = schema, newest, request, candidates
         self._rows: dict[KeyPath | Part, Array] = {}
-        self._raw: dict[str, Array] = {}
+        self._places: dict[KeyPath, tuple[Array, Array | None]] = {}
+        self._cells: dict[str, Array] = {}
 
     def rows(self, path: KeyPath) -> Array:
         """The rows that the path leads to, (n_candidates,) or (1,) int64; 0 where nothing is known."""
         if path not in self._rows:
-            rows = self._part(path.parts[0])
-            for part, joined in zip(path.parts[1:], path.joins, strict=True):
-                rows = joined.find_pairs(rows, self._part(part))
-            self._rows[path] = rows
+            rows, place = self.places(path)
+            self._rows[path] = rows if place is None else rows.take(place)
         return self._rows[path]
+
+    def places(self, path: KeyPath) -> tuple[Array, Array | None]:
+        """The rows that the path leads to, and where among them that of each candidate is; None if one after another.
+
+        So what many candidates share, as all of a topic do, is read once.
+        """
+        if path not in self._places:
+            rows, place = self._part(path.parts[0]), None
+            for part, joined in zip(path.parts[1:], path.joins, strict=True):
+                rows, place = joined.find_pairs(rows if place is None else rows.take(place), self._part(part))
+            self._places[path] = rows, place
+        return self._places[path]
+
+    def cells(self, reader: NewestReader) -> Array:
+        """What the reader keeps of the single events of its rows."""
+        name = reader.group.name
+        if name not in self._cells:
+            self._cells[name] = reader.cells(self.rows(reader.group.path))
+        return self._cells[name]
 
     def _part(self, part: Part) -> Array:
         if part not in self._rows:
@@ -61,16 +80,16 @@ class Asked:
 
     def _attribute(self, key: Any, path: KeyPath) -> Array:
         group, lane = self._schema.attributes[value_name(key)]
-        if group.name not in self._raw:
-            self._raw[group.name] = self._newest[group.name].raw(self.rows(path))
-        return np.asarray(self._raw[group.name][1 + lane])
+        reader = self._newest[group.name]
+        return reader.lane(self.cells(reader), lane)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What must be read for some names, and in which order."""
+    """What must be read for some names: shares of shelves, then what the other readers keep."""
 
     requests: tuple[tuple[Request, int], ...]
+    shares: tuple[Share, ...]
     readers: tuple[Reader, ...]
     computed: tuple[tuple[Made, int], ...]
     outputs: tuple[tuple[str, int], ...]
@@ -82,18 +101,48 @@ class Route:
             raise FeatureError(f"no features {unknown}; there are {', '.join(plan.outputs)}")
         outputs = tuple((name, plan.outputs[name]) for name in names)
         wanted = {slot for _, last in outputs for slot in plan.inputs[last]} | {slot for _, slot in outputs}
+        shelves: dict[Shelf, list[ShelfReader]] = {}
+        others: list[Reader] = []
+        for reader in readers:
+            if wanted.intersection(reader.slots):
+                if isinstance(reader, ShelfReader):
+                    shelves.setdefault(reader.shelf, []).append(reader)
+                else:
+                    others.append(reader)
         return cls(
             tuple((feature, slot) for feature, slot in plan.requests if slot in wanted),
-            tuple(reader for reader in readers if wanted.intersection(reader.slots)),
+            tuple(Share(mine, wanted) for mine in shelves.values()),
+            tuple(others),
             tuple((function, slot) for function, slot in plan.computed if plan.inputs[slot] <= wanted),
             outputs,
         )
 
+    def stale(self, asked: Asked, at: int) -> dict[str, Array]:
+        """The rows of each group that have to be read from the store."""
+        stale: dict[str, Array] = {}
+        for share in self.shares:
+            stale |= share.stale(asked.places(share.path)[0], at)
+        for reader in self.readers:
+            stale[reader.group.name] = reader.stale(asked.rows(reader.group.path), at)
+        return stale
+
+    def fill(self, columns: list[Any], asked: Asked, at: int) -> None:
+        """Put the columns that are read where they belong."""
+        for share in self.shares:
+            rows, place = asked.places(share.path)
+            for slot, column in zip(share.slots, share.columns(rows, at, place), strict=True):
+                columns[slot] = column
+        for reader in self.readers:
+            if isinstance(reader, NewestReader) and reader.group.single:
+                made = reader.singles(asked.cells(reader), at)
+            else:
+                made = reader.columns(asked.rows(reader.group.path), at)
+            for slot, column in zip(reader.slots, made, strict=True):
+                columns[slot] = column
+
 
 def wide(column: Array, n_rows: int) -> Array:
-    """What all candidates share as a view of the one value, so that readers can tell and work on it once."""
-    if len(column) == n_rows:
-        return column
+    """The one value that all candidates share as a view, so that readers can tell and work on it once."""
     if column.ndim > 1 or column.dtype == object:
         return np.broadcast_to(column, (n_rows, *column.shape[1:]))
     # The same view as np.broadcast_to makes, at a tenth of its cost: one is made for each column of each request.

@@ -109,8 +109,9 @@ class Batch:
             return self._stated(field, self._tables[stream])
         group, lane = self._schema.attributes[value_name(field)]
         rows = self._rows(stream, path)
-        raw = self._newest[group.name].raw(rows)
-        at, numbers = np.asarray(raw[0]), np.asarray(raw[1 + lane])
+        reader = self._newest[group.name]
+        cells = reader.cells(rows)
+        at, numbers = reader.instant(cells), reader.lane(cells, lane)
         stated = self._tables.get(field.events.name)
         if not stated:
             return numbers

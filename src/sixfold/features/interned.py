@@ -94,15 +94,26 @@ class Joined(Interned):
         out[known] = self._keys.add(pairs[known])
         return out
 
-    def find_pairs(self, left: Array, right: Array) -> Array:
-        """The number of each pair, 0 where it has none; one of the sides may be of length 1."""
+    def find_pairs(self, left: Array, right: Array) -> tuple[Array, Array | None]:
+        """The numbers of pairs, 0 where they have none, and where among them that of each pair is.
+
+        The places are None if that is one after another. One of the sides may be of length 1; what it then shares
+        with many of the other is looked up once.
+
+        >>> pairs = Joined()
+        >>> pairs.add_pairs(np.array([1, 1]), np.array([5, 6])).tolist()
+        [1, 2]
+        >>> numbers, places = pairs.find_pairs(np.array([1]), np.array([6, 6, 5, 7]))
+        >>> numbers[places].tolist()
+        [2, 2, 1, 0]
+        """
         # No pair with a 0 in it was ever added.
-        if len(left) != 1 or len(right) == 0 or (top := int(right.max())) >= _FEW:
-            return self._keys.find((left << 32) | right)
-        distinct = np.flatnonzero(np.bincount(right))
-        place = np.zeros(top + 1, np.int64)
-        place[distinct] = self._keys.find((left << 32) | distinct)
-        return place[right]
+        if len(left) != 1 or len(right) < 2 or (top := int(right.max())) >= _FEW:
+            return self._keys.find((left << 32) | right), None
+        distinct = np.bincount(right).nonzero()[0]
+        place = np.empty(top + 1, np.int64)
+        place[distinct] = np.arange(len(distinct))
+        return self._keys.find((left << 32) | distinct), place.take(right)
 
 
 _FEW = 4096

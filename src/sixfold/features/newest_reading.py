@@ -13,23 +13,24 @@ from sixfold.features.store import NEUTRAL, Store
 
 __all__ = ["NewestReader"]
 
+_FRESH, _AT, _FIRST = 0, 1, 2
+
 
 class NewestReader:
-    """The newest events of one group: single values kept decoded, sequences read each time."""
+    """The newest events of one group: single values kept decoded, sequences read each time.
+
+    A cell is int64. A row of cells says whether it is fresh, `at`, and for each lane the number of a word (0 where
+    there is none), or the bits of a float64 (NaN where there is none).
+    """
 
     def __init__(self, group: NewestGroup, store: Store, schema: Schema) -> None:
         self.group, self._store = group, store
         self.rows = RowsSeen()
         self._words = [schema.numbers(value) if numbered else None for value, numbered in group.lanes]
-        kinds = [str if self._is_text(i) else value_type(value) for i, (value, _) in enumerate(group.lanes)]
-        self._texts = [lane for lane, kind in enumerate(kinds) if kind is str]
+        kinds = [None if numbered else value_type(value) for value, numbered in group.lanes]
         self._floats = [lane for lane, kind in enumerate(kinds) if kind is float]
-        self._wholes = [lane for lane, kind in enumerate(kinds) if kind not in (str, float)]
-        # Where a lane's decoded values are: among the texts, or among the numbers.
-        self._place = {lane: i for lanes in (self._texts, self._floats + self._wholes) for i, lane in enumerate(lanes)}
-        self._is_fresh = np.zeros(0, np.bool_)
-        self._raw = np.zeros((1 + len(kinds), 0), np.int64)
-        self._decoded = np.zeros((len(self._floats + self._wholes), 0)), np.zeros((len(self._texts), 0), object)
+        self._wholes = [lane for lane, kind in enumerate(kinds) if kind in (int, bool)]
+        self._cells = np.zeros((0, _FIRST + len(kinds)), np.int64)
 
     @property
     def slots(self) -> list[int]:
@@ -39,14 +40,14 @@ class NewestReader:
     def touch(self, rows: Array) -> None:
         """Take note of events of these rows, in order of offset."""
         self.rows.touch(rows)
-        if len(self._is_fresh):
-            self._is_fresh[rows[rows < len(self._is_fresh)]] = False
+        if len(self._cells):
+            self._cells[rows[rows < len(self._cells)], _FRESH] = 0
 
     def sift(self, rows: Array, order: Array, lanes: Array) -> tuple[Array, Array, Array]:
         """The events to be folded, in order: of the oldest event's group, at most one for each row, if it is older."""
         if not self.group.oldest:
             return rows, order, lanes
-        older = np.flatnonzero(order > self.raw(rows)[0])
+        older = np.flatnonzero(order > self.instant(self.cells(rows)))
         ranked = older[np.lexsort((older, -order[older], rows[older]))]
         is_first = np.ones(len(ranked), np.bool_)
         is_first[1:] = rows[ranked[1:]] != rows[ranked[:-1]]
@@ -64,59 +65,71 @@ class NewestReader:
 
     def columns(self, rows: Array, at: int) -> list[Array]:
         """The group's features at the instant `at`."""
-        if not self.group.single:
-            raw = self._store.read(self.group.name, rows, ())
-            return [
-                age_of(at, raw[0], raw[0] != NEUTRAL) if lane < 0 else self._sequence(raw[0], raw[1 + lane], lane)
-                for _, _, lane in self.group.members
-            ]
-        self._freshen(rows)
-        newest = self._raw[0, rows]
-        numbers, texts = (values[:, rows] for values in self._decoded)
+        if self.group.single:
+            return self.singles(self.cells(rows), at)
+        raw = self._store.read(self.group.name, rows, ())
         return [
-            age_of(at, newest, newest != NEUTRAL)
-            if lane < 0
-            else (texts if lane in self._texts else numbers)[self._place[lane]]
+            age_of(at, raw[0], raw[0] != NEUTRAL) if lane < 0 else self._sequence(raw[0], raw[1 + lane], lane)
             for _, _, lane in self.group.members
         ]
 
-    def raw(self, rows: Array) -> Array:
-        """`at` and the lanes of each row's newest event, (1 + width, n_rows): NEUTRAL and 0 where there is none."""
-        self._freshen(rows)
-        return self._raw[:, rows]
+    def singles(self, cells: Array, at: int) -> list[Array]:
+        """The group's features at the instant `at`, where one event is kept, from what `cells` gave."""
+        return [self._aged(cells, at) if lane < 0 else self._value(cells, lane) for _, _, lane in self.group.members]
+
+    def cells(self, rows: Array) -> Array:
+        """What is kept of each row's newest event, for `instant` and `lane`; (n_rows, some) int64."""
+        self._widen()
+        cells = self._cells.take(rows, axis=0)
+        is_fresh = cells[:, _FRESH]
+        if not is_fresh.all():
+            where = np.flatnonzero(is_fresh == 0)
+            self._freshen(rows[where])
+            cells[where] = self._cells.take(rows[where], axis=0)
+        return cells
+
+    @staticmethod
+    def instant(cells: Array) -> Array:
+        """`at` of each row's newest event, NEUTRAL where there is none."""
+        return cells[:, _AT]
+
+    @staticmethod
+    def lane(cells: Array, lane: int) -> Array:
+        """A lane that keeps numbers: that of each row's newest event, 0 where there is none."""
+        return cells[:, _FIRST + lane]
 
     def stale(self, rows: Array, at: int) -> Array:
         """Those of the rows that have to be read from the store."""
-        return self._not_fresh(rows) if self.group.single else rows
+        if not self.group.single:
+            return rows
+        self._widen()
+        return np.asarray(rows[self._cells[rows, _FRESH] == 0])
 
-    def _not_fresh(self, rows: Array) -> Array:
-        size = len(self.group.path.rows)
-        if size > len(self._is_fresh):
-            extra = max(size, 2 * len(self._is_fresh)) - len(self._is_fresh)
-            self._is_fresh = np.append(self._is_fresh, np.zeros(extra, np.bool_))
-            self._raw = _longer(self._raw, extra)
-            self._decoded = _longer(self._decoded[0], extra), _longer(self._decoded[1], extra)
-        return rows[~self._is_fresh[rows]]
+    def _widen(self) -> None:
+        size, n_kept = len(self.group.path.rows), len(self._cells)
+        if size > n_kept:
+            cells = np.zeros((max(size, 2 * n_kept), self._cells.shape[1]), np.int64)
+            cells[:n_kept] = self._cells
+            self._cells = cells
 
     def _freshen(self, rows: Array) -> None:
-        stale = self._not_fresh(rows)
-        if len(stale) == 0:
-            return
-        raw = self._store.read(self.group.name, stale, ())[:, :, 0]
+        raw = self._store.read(self.group.name, rows, ())[:, :, 0]
         known = raw[0] != NEUTRAL
         lanes = np.where(known, raw[1:], 0)
-        self._raw[0, stale], self._raw[1:, stale] = raw[0], lanes
-        numbers, texts = self._decoded
-        floats, wholes = np.ascontiguousarray(lanes[self._floats]).view(np.float64), lanes[self._wholes]
-        numbers[:, stale] = np.where(known, np.concatenate([floats, wholes.astype(np.float64)]), np.nan)
-        for text, lane in zip(texts, self._texts, strict=True):
-            words = self._words[lane]
-            assert words is not None
-            text[stale] = words.values[lanes[lane]]
-        self._is_fresh[stale] = True
+        wholes = lanes[self._wholes].astype(np.float64)
+        lanes[self._wholes] = np.where(known, wholes, np.nan).view(np.int64)
+        lanes[self._floats] = np.where(known, lanes[self._floats].view(np.float64), np.nan).view(np.int64)
+        cells = np.ones((len(rows), self._cells.shape[1]), np.int64)
+        cells[:, _AT], cells[:, _FIRST:] = raw[0], lanes.T
+        self._cells[rows] = cells
 
-    def _is_text(self, lane: int) -> bool:
-        return value_type(self.group.lanes[lane][0]) is str
+    def _aged(self, cells: Array, at: int) -> Array:
+        newest = self.instant(cells)
+        return age_of(at, newest, newest != NEUTRAL)
+
+    def _value(self, cells: Array, lane: int) -> Array:
+        words, column = self._words[lane], cells[:, _FIRST + lane]
+        return column.view(np.float64) if words is None else words.values.take(column)
 
     def _sequence(self, at: Array, raw: Array, lane: int) -> Array:
         known = at != NEUTRAL
@@ -126,7 +139,3 @@ class NewestReader:
         if value_type(self.group.lanes[lane][0]) is float:
             return np.where(known, np.ascontiguousarray(raw).view(np.float64), np.nan)
         return np.where(known, raw, -1)
-
-
-def _longer(values: Array, extra: int) -> Array:
-    return np.append(values, np.zeros((len(values), extra), values.dtype), axis=1)

@@ -78,7 +78,7 @@ class DenseNumbers(Numbers):
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = np.zeros(1, np.int64)
+        self._table = np.zeros(2, np.int64)  # by key + 1; the first and the last place stay 0
 
     def takes(self, keys: Array) -> bool:
         """Whether the table would not become too sparse with these keys as well."""
@@ -86,20 +86,19 @@ class DenseNumbers(Numbers):
 
     def find(self, keys: Array) -> Array:
         """The number of each key, (n_keys,) int64."""
-        inside = (keys >= 0) & (keys < len(self._table))
-        return np.where(inside, self._table[np.where(inside, keys, 0)], 0)
+        return self._table.take(keys + 1, mode="clip")
 
     def find_one(self, key: int) -> int:
         """The number of a key."""
-        return int(self._table[key]) if 0 <= key < len(self._table) else 0
+        return int(self._table[key + 1]) if 0 <= key < len(self._table) - 1 else 0
 
     def _extend(self, before: int) -> None:
         keys = self.values[before:]
-        top = int(keys.max()) + 1
+        top = int(keys.max()) + 3
         if top > len(self._table):
             size = max(top, 2 * len(self._table))
             self._table = np.append(self._table, np.zeros(size - len(self._table), np.int64))
-        self._table[keys] = np.arange(before, len(self))
+        self._table[keys + 1] = np.arange(before, len(self))
 
 
 class HashedNumbers(Numbers):
@@ -128,13 +127,11 @@ class HashedNumbers(Numbers):
         if len(keys) <= _FEW:
             return np.array([self.find_one(key) for key in keys.tolist()], np.int64)
         bucket = self._bucket(keys)
-        out = self._match(bucket, keys)
-        rest = np.flatnonzero((out == 0) & (self._filled[bucket] == _WIDTH))
+        out, rest = self._match(bucket, keys)
         bucket = bucket[rest]
         while len(rest):
             bucket = self._next(bucket)
-            out[rest] = found = self._match(bucket, keys[rest])
-            again = (found == 0) & (self._filled[bucket] == _WIDTH)
+            out[rest], again = self._match(bucket, keys[rest])
             rest, bucket = rest[again], bucket[again]
         return out
 
@@ -172,9 +169,9 @@ class HashedNumbers(Numbers):
     def _bucket(self, keys: Array) -> Array:
         return ((keys.view(np.uint64) * np.uint64(_MIX)) >> np.uint64(self._shift)).view(np.int64)
 
-    def _match(self, bucket: Array, keys: Array) -> Array:
-        hit = np.flatnonzero(self._keys.take(bucket, axis=0) == keys[:, None])[::-1]
-        row, out = hit // _WIDTH, np.zeros(len(keys), np.int64)
-        # From the right: where an empty place has the key as well, what is written last is the filled one's number.
-        out[row] = self._numbers.ravel()[bucket[row] * _WIDTH + hit % _WIDTH]
-        return out
+    def _match(self, bucket: Array, keys: Array) -> tuple[Array, Array]:
+        """The number of each key in its bucket, 0 where it is not there, and which of those have to look further."""
+        numbers = self._numbers.take(bucket, axis=0)
+        # Where an empty place has the key as well, it adds 0.
+        out = np.einsum("ij,ij->i", self._keys.take(bucket, axis=0) == keys[:, None], numbers, dtype=np.int64)
+        return out, ((out == 0) & (numbers[:, -1] != 0)).nonzero()[0]

@@ -127,7 +127,7 @@ class OnlineFeatures:
         if self._distant is not None:
             self._distant.expect({reader.group.name: rows for reader, (rows, _, _) in zip(readers, made, strict=True)})
         for reader, (rows, order, lanes) in zip(readers, made, strict=True):
-            keep_from = reader.keep_from(self._last_arrival) if isinstance(reader, TileReader) else 0
+            keep_from = reader.tail.keep_from(self._last_arrival) if isinstance(reader, TileReader) else 0
             if len(rows):
                 kept = reader.sift(rows, order, lanes)
                 if len(kept[0]):
@@ -165,14 +165,12 @@ class OnlineFeatures:
             given = candidates.get(feature.name, request.get(feature.name))
             columns[slot] = request_column(feature, given, len(given) if isinstance(given, np.ndarray) else 1)
         if self._distant is not None:
-            stale = {reader.group.name: reader.stale(asked.rows(reader.group.path), at) for reader in route.readers}
-            self._distant.expect(stale)
-        for reader in route.readers:
-            for slot, column in zip(reader.slots, reader.columns(asked.rows(reader.group.path), at), strict=True):
-                columns[slot] = column
+            self._distant.expect(route.stale(asked, at))
+        route.fill(columns, asked, at)
         for function, slot in route.computed:
             columns[slot] = np.atleast_1d(function(columns)).astype(np.float64, copy=False)
-        return Table({name: wide(columns[slot], n_rows) for name, slot in route.outputs}, n_rows=n_rows)
+        made = {name: columns[slot] for name, slot in route.outputs}
+        return Table({n: c if len(c) == n_rows else wide(c, n_rows) for n, c in made.items()}, n_rows=n_rows)
 
     def _route(self, names: tuple[str, ...]) -> Route:
         if names not in self._routes:
@@ -243,4 +241,4 @@ class OnlineFeatures:
         self.offset, self._last_arrival = clock["offset"], clock["last_arrival"]
         for reader in self._readers:
             if isinstance(reader, TileReader):
-                reader.keep_from(self._last_arrival)
+                reader.tail.keep_from(self._last_arrival)

@@ -1,182 +1,184 @@
-"""Aggregates read from tiles, kept finalised until an event changes a row or a window's tail moves."""
+"""Aggregates read from tiles: what is known of each group, and what is made of how often items occur."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from sixfold._core.errors import FeatureError
 from sixfold._core.table import Array
-from sixfold._core.times import iso
-from sixfold.features.algebra import at_instant, finalize
+from sixfold.features.algebra import at_instant
 from sixfold.features.grouping import Items, TileGroup
 from sixfold.features.occurrences import Occurrences, PairIndex, empty_column, from_counts
 from sixfold.features.rows import RowsSeen
-from sixfold.features.store import NEUTRAL, Store
+from sixfold.features.shelf import Shelf
+from sixfold.features.store import Store
+from sixfold.features.tails import Tail
 
-__all__ = ["ItemReader", "TileReader"]
+__all__ = ["ItemReader", "Share", "ShelfReader", "TileReader"]
 
 _CHUNK = 8192
-_SPARE_TILES = 12
-"""Tiles kept beyond the longest window, so that a clock somewhat behind the last arrival still reads exact values."""
 
 
 class TileReader:
-    """The aggregates of one group of tiles."""
+    """What is common to the readers of groups of tiles: the rows seen and the windows' tail."""
 
-    def __init__(self, group: TileGroup, store: Store) -> None:
-        self.group, self._store = group, store
+    def __init__(self, group: TileGroup, tail: Tail) -> None:
+        self.group, self.tail = group, tail
         self.rows = RowsSeen()
-        self._places, self._values = _laid_out([feature.width for feature, _, _, _ in group.members])
         self._decays = any(feature.decays for feature, _, _, _ in group.members)
-        self._stamp = np.zeros(0, np.int64)  # the epoch that a row was last read in, -1 once it has changed since
-        self._epoch = 0
-        self._lowest: list[int] | None = None
-        self._keep_from = NEUTRAL
-        self._last_arrival = 0
 
     @property
     def slots(self) -> list[int]:
         """Where the columns of `columns` go."""
         return [slot for _, slot, _, _ in self.group.members]
 
-    @property
-    def kept_from(self) -> int:
-        """The lowest tile that will still be read."""
-        return self._keep_from
-
-    def keep_from(self, last_arrival: int) -> int:
-        """The lowest tile that will still be read after events up to `last_arrival` are folded."""
-        if self.group.hop is not None:
-            self._last_arrival = last_arrival
-            self._keep_from = min(cut.lowest(last_arrival) for cut in self.group.cuts) - _SPARE_TILES
-        return self._keep_from
-
     def touch(self, rows: Array) -> None:
         """Take note of events of these rows, in order of offset."""
         self.rows.touch(rows)
-        if len(self._stamp):
-            self._stamp[rows[rows < len(self._stamp)]] = -1
 
     def sift(self, rows: Array, order: Array, lanes: Array) -> tuple[Array, Array, Array]:
         """The events to be folded: all."""
         return rows, order, lanes
 
-    def columns(self, rows: Array, at: int) -> list[Array]:
-        """The group's aggregates at the instant `at`, a float64 column for each."""
-        values = self._read(rows, at)
-        if not self._decays:
-            return [values[:, place] for place in self._places]
-        return [
-            at_instant(feature, values[:, place], at) if feature.decays else values[:, place]
-            for (feature, _, _, _), place in zip(self.group.members, self._places, strict=True)
-        ]
-
     def token(self, at: int) -> Any:
         """Changes whenever any value may have changed."""
-        self._advance(at)
-        return self.rows.version, self._epoch, at if self._decays else 0
+        self.move(at)
+        return self.rows.version, self.tail.epoch, at if self._decays else 0
 
     def standing(self, at: int) -> Any:
         """Changes whenever the order of the rows' values may have changed."""
         return self.token(at)
 
-    def _advance(self, at: int) -> None:
-        lowest = [cut.lowest(at) for cut in self.group.cuts]
-        if lowest != self._lowest:
-            self._lowest, self._epoch = lowest, self._epoch + 1
-        if self.group.hop is not None and min(lowest) < self._keep_from:
-            raise FeatureError(
-                f"features cannot be read as of {iso(at)}: the last event arrived at {iso(self._last_arrival)}, and "
-                "tiles that only an earlier moment could see are forgotten",
-                hint="ask for a later moment, or compute the past from the log with as_of",
-            )
+    def move(self, at: int) -> None:
+        """Let the windows end as of the instant `at`; raises FeatureError if that is too long ago."""
+        self.tail.move(at)
+        self.tail.check(at)
 
     def stale(self, rows: Array, at: int) -> Array:
         """Those of the rows that have to be read from the store."""
-        self._advance(at)
-        size = len(self.group.path.rows)
-        if size > len(self._stamp):
-            extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
-            self._stamp = np.append(self._stamp, np.full(extra, -1))
-            self._widen(extra)
-        return np.asarray(rows[self._stamp.take(rows) != self._epoch])
+        raise NotImplementedError
 
-    def _widen(self, extra: int) -> None:
-        self._values = np.append(self._values, np.zeros((extra, self._values.shape[1])), axis=0)
+    def columns(self, rows: Array, at: int) -> list[Array]:
+        """The group's aggregates at the instant `at`, a column for each."""
+        raise NotImplementedError
 
-    def _read(self, rows: Array, at: int) -> Array:
-        self._renew(rows, at)
-        return self._values.take(rows, axis=0)
 
-    def _renew(self, rows: Array, at: int) -> None:
-        stale = TileReader.stale(self, rows, at)
-        if len(stale):
-            self._refresh(self._distinct(stale) if len(stale) > 1 else stale)
+class Share:
+    """What some features need of one shelf: the groups of `readers`, and of their members those of `slots`."""
 
-    def _distinct(self, stale: Array) -> Array:
-        """Each stale row once: their stamps, which say nothing now, tell where a row is named last."""
-        names = np.arange(-2, -2 - len(stale), -1)
-        self._stamp[stale] = names
-        return np.asarray(stale[self._stamp.take(stale) == names])
+    def __init__(self, readers: Sequence["ShelfReader"], slots: Collection[int]) -> None:
+        self.shelf, self.path = readers[0].shelf, readers[0].group.path
+        places = [reader.place for reader in readers]
+        self._names = [(reader.place, reader.group.name) for reader in readers]
+        self._tails = [reader.tail for reader in readers]
+        n_groups = len(self.shelf.groups)
+        self._wanted = None if len(places) == n_groups else np.isin(np.arange(n_groups), places)
+        members = [m for reader in readers for m in reader.group.members if m[1] in slots]
+        self.slots = [slot for _, slot, _, _ in members]
+        self._places = [self.shelf.places[slot] for slot in self.slots]
+        self._is_plain = all(isinstance(place, int) for place in self._places)
+        self._decaying = [(i, feature) for i, (feature, _, _, _) in enumerate(members) if feature.decays]
 
-    def _refresh(self, rows: Array) -> None:
-        assert self._lowest is not None
-        for i in range(0, len(rows), _CHUNK):
-            part = rows[i : i + _CHUNK]
-            lanes = self._store.read(self.group.name, part, self._lowest)
-            values = np.empty((len(part), self._values.shape[1]))
-            for (feature, _, cuts, wanted), place in zip(self.group.members, self._places, strict=True):
-                values[:, place] = finalize(feature, [lanes[cut, lane] for cut in cuts for lane in wanted])
-            self._values[part], self._stamp[part] = values, self._epoch
+    def move(self, at: int) -> None:
+        """Let the windows end as of the instant `at`; raises FeatureError if that is too long ago."""
+        self.shelf.move(at)
+        for tail in self._tails:
+            tail.check(at)
+
+    def stale(self, rows: Array, at: int) -> dict[str, Array]:
+        """Of each group those of the rows that have to be read from the store."""
+        self.move(at)
+        stale = self.shelf.stale(rows, self._wanted)
+        return {name: stale[place] for place, name in self._names}
+
+    def columns(self, rows: Array, at: int, place: Array | None = None) -> list[Array]:
+        """What goes into `slots`, of rows, or of those that `place` names again and again."""
+        self.move(at)
+        values = self.shelf.read(rows, self._wanted)
+        if place is not None:
+            values = values.take(place, axis=0)
+        if self._is_plain:
+            views = list(values.T)
+            columns = [views[where] for where in self._places]
+        else:
+            columns = [values[:, where] for where in self._places]
+        for i, feature in self._decaying:
+            columns[i] = at_instant(feature, columns[i], at)
+        return columns
+
+
+class ShelfReader(TileReader):
+    """The aggregates of one group, on the shelf that it shares with the other groups of its key."""
+
+    def __init__(self, shelf: Shelf, place: int) -> None:
+        super().__init__(shelf.groups[place], shelf.tails[place])
+        self.shelf, self.place = shelf, place
+        self._all = Share([self], self.slots)
+
+    def touch(self, rows: Array) -> None:
+        """Take note of events of these rows, in order of offset."""
+        super().touch(rows)
+        self.shelf.touch(self.place, rows)
+
+    def move(self, at: int) -> None:
+        """Let the windows of all of the shelf end as of the instant `at`."""
+        self._all.move(at)
+
+    def stale(self, rows: Array, at: int) -> Array:
+        """Those of the rows that have to be read from the store."""
+        return self._all.stale(rows, at)[self.group.name]
+
+    def columns(self, rows: Array, at: int) -> list[Array]:
+        """The group's aggregates at the instant `at`, float64."""
+        return self._all.columns(rows, at)
 
 
 class ItemReader(TileReader):
     """The aggregates over how often each item occurs under a key: rows of the store are pairs of a key and an item."""
 
     def __init__(self, group: TileGroup, items: Items, store: Store) -> None:
-        super().__init__(group, store)
-        self._items, self._index = items, PairIndex(items.pairs)
+        super().__init__(group, Tail(group))
+        self._items, self._index, self._store = items, PairIndex(items.pairs), store
+        self._stamp = np.zeros(0, np.int64)  # the epoch that a row was last read in, -1 once it has changed since
         self._columns = [empty_column(feature, 0) for feature, _, _, _ in group.members]
 
     def touch(self, rows: Array) -> None:
         """Take note of events of these pairs, in order of offset."""
-        super().touch(self._items.pairs.values[rows] >> 32)
+        rows = self._items.pairs.values[rows] >> 32
+        super().touch(rows)
+        if len(self._stamp):
+            self._stamp[rows[rows < len(self._stamp)]] = -1
 
     def stale(self, rows: Array, at: int) -> Array:
         """The pairs that have to be read from the store."""
-        stale = super().stale(rows, at)
-        return self._index.of(np.unique(stale))[0] if len(stale) else stale
+        stale = self._stale(rows, at)
+        return self._index.of(stale)[0] if len(stale) else stale
+
+    def _stale(self, rows: Array, at: int) -> Array:
+        self.move(at)
+        size = len(self.group.path.rows)
+        if size > len(self._stamp):
+            extra = max(size, 2 * len(self._stamp)) - len(self._stamp)
+            self._stamp = np.append(self._stamp, np.full(extra, -1))
+            members = zip(self.group.members, self._columns, strict=True)
+            self._columns = [np.append(column, empty_column(m[0], extra), axis=0) for m, column in members]
+        return np.unique(rows[self._stamp.take(rows) != self.tail.epoch])
 
     def columns(self, rows: Array, at: int) -> list[Array]:
         """The group's aggregates at the instant `at`."""
-        self._renew(rows, at)
+        stale = self._stale(rows, at)
+        for i in range(0, len(stale), _CHUNK):
+            self._refresh(stale[i : i + _CHUNK])
         return [column.take(rows, axis=0) for column in self._columns]
 
-    def _widen(self, extra: int) -> None:
-        members = zip(self.group.members, self._columns, strict=True)
-        self._columns = [np.append(column, empty_column(m[0], extra), axis=0) for m, column in members]
-
     def _refresh(self, rows: Array) -> None:
-        assert self._lowest is not None
-        for i in range(0, len(rows), _CHUNK):
-            part = rows[i : i + _CHUNK]
-            pairs, owner = self._index.of(part)
-            items = self._items.pairs.values[pairs] & _RIGHT
-            counts = self._store.read(self.group.name, pairs, self._lowest)[:, 0]
-            for (feature, _, cuts, _), column in zip(self.group.members, self._columns, strict=True):
-                occurs = Occurrences(len(part), owner, items, counts[cuts[0]])
-                column[part] = from_counts(feature, occurs, self._items.numbers.values)
-            self._stamp[part] = self._epoch
+        pairs, owner = self._index.of(rows)
+        items = self._items.pairs.values[pairs] & _RIGHT
+        counts = self._store.read(self.group.name, pairs, self.tail.lowest)[:, 0]
+        for (feature, _, cuts, _), column in zip(self.group.members, self._columns, strict=True):
+            occurs = Occurrences(len(rows), owner, items, counts[cuts[0]])
+            column[rows] = from_counts(feature, occurs, self._items.numbers.values)
+        self._stamp[rows] = self.tail.epoch
 
 
 _RIGHT = (1 << 32) - 1
-
-
-def _laid_out(widths: Sequence[int | None]) -> tuple[list[Any], Array]:
-    """Where the values of each width go in a row, and a table of no rows for them."""
-    stops = np.cumsum([width or 1 for width in widths]).tolist()
-    places = [
-        stop - 1 if width is None else slice(stop - width, stop) for width, stop in zip(widths, stops, strict=True)
-    ]
-    return places, np.zeros((0, stops[-1]))

@@ -89,7 +89,7 @@ class Undoing:
             if isinstance(reader, NewestReader):
                 self._replace_rows(reader, store, rows, order)
             elif reader.group.shape.width == len([lane for lane in reader.group.lanes if lane.adds]):
-                store.fold(reader.group.name, rows, order=order, lanes=-lanes, keep_from=reader.kept_from)
+                store.fold(reader.group.name, rows, order=order, lanes=-lanes, keep_from=reader.tail.kept_from)
             else:
                 self._replace_tiles(reader, store, rows, order)
             reader.touch(rows)
@@ -110,7 +110,7 @@ class Undoing:
         store.fold(reader.group.name, rows, order=order, lanes=lanes, keep_from=0, replace=True)
 
     def _replace_tiles(self, reader: TileReader, store: Store, rows: Array, order: Array) -> None:
-        read_still = order >= reader.kept_from
+        read_still = order >= reader.tail.kept_from
         touched = np.unique(np.stack([rows, order])[:, read_still], axis=1)
         if touched.shape[1] == 0:
             return
@@ -124,7 +124,7 @@ class Undoing:
         nothing = np.repeat(np.array([[lane.neutral] for lane in reader.group.lanes]), touched.shape[1], axis=1)
         rows, order = np.append(touched[0], rows), np.append(touched[1], order)
         lanes = np.append(nothing, lanes, axis=1)
-        name, keep_from = reader.group.name, reader.kept_from
+        name, keep_from = reader.group.name, reader.tail.kept_from
         store.fold(name, rows, order=order, lanes=lanes, keep_from=keep_from, replace=True)
 
     def _remaining(

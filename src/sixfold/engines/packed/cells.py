@@ -11,23 +11,20 @@ __all__ = ["pack", "unpack"]
 _CELL = np.dtype("<i8")
 
 
-def pack(order: Array, lanes: Array, count: Array) -> list[bytes]:
-    """The entries of each row as bytes; `count` says how many of the entries, which follow one another, a row has.
+def pack(cells: Array, count: Array) -> list[bytes]:
+    """The entries of each row, (n_entries, 1 + width), as bytes; `count` says how many of them, in turn, a row has.
 
-    >>> packed = pack(np.array([5, 6, 9]), np.array([[1, 2, 3]]), np.array([2, 0, 1]))
+    >>> packed = pack(np.array([[5, 1], [6, 2], [9, 3]]), np.array([2, 0, 1]))
     >>> [len(body) for body in packed], [part.tolist() for part in unpack(packed, 1)]
-    ([32, 0, 16], [[5, 6, 9], [[1, 2, 3]], [2, 0, 1]])
+    ([32, 0, 16], [[[5, 1], [6, 2], [9, 3]], [2, 0, 1]])
     """
-    cells = np.empty((len(order), 1 + len(lanes)), _CELL)
-    cells[:, 0] = order
-    cells[:, 1:] = lanes.T
-    body = cells.tobytes()
+    body = cells.astype(_CELL, copy=False).tobytes()
     ends = (np.cumsum(count) * _CELL.itemsize * cells.shape[1]).tolist()
     return [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def unpack(bodies: Sequence[bytes], width: int) -> tuple[Array, Array, Array]:
-    """What `pack` was given: orders (n_entries,), lanes (width, n_entries), and how many entries each row has."""
+def unpack(bodies: Sequence[bytes], width: int) -> tuple[Array, Array]:
+    """What `pack` was given: the entries, read-only, and how many of them each row has."""
     count = np.fromiter(map(len, bodies), np.int64, len(bodies)) // (_CELL.itemsize * (1 + width))
-    cells = np.frombuffer(b"".join(bodies), _CELL).reshape(-1, 1 + width).T.astype(np.int64, order="C")
-    return cells[0], cells[1:], count
+    cells = np.frombuffer(b"".join(bodies), _CELL).reshape(-1, 1 + width)
+    return cells.astype(np.int64, copy=False), count

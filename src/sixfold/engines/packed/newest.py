@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sixfold._core.table import Array
+from sixfold.engines.memory.tiles import as_cells
 from sixfold.engines.packed.cells import pack, unpack
 from sixfold.features.store import NEUTRAL, Newest
 
@@ -21,27 +22,23 @@ class PackedNewest:
         self, owner: Array, bodies: Sequence[bytes], new: tuple[Array, Array, Array], *, keep_from: int, replace: bool
     ) -> list[bytes]:
         """The bytes of the rows `owner`, sorted and unique, after the events `new` (rows, instants, lanes)."""
-        rows, at, lanes = new
+        rows, new_cells = new[0], as_cells(*new[1:])
         if replace:
-            bodies = [b""] * len(bodies)
-            some = at != NEUTRAL
-            rows, at, lanes = rows[some], at[some], lanes[:, some]
-        held_at, held_lanes, count = unpack(bodies, self._width)
-        rows, at = np.concatenate([np.repeat(owner, count), rows]), np.concatenate([held_at, at])
-        lanes = np.concatenate([held_lanes, lanes], axis=1)
-        order = np.lexsort((at, rows))  # stable: of equal instants the later folded comes later
-        rows, at, lanes = rows[order], at[order], lanes[:, order]
+            bodies, some = [b""] * len(bodies), new_cells[:, 0] != NEUTRAL
+            rows, new_cells = rows[some], new_cells[some]
+        held, count = unpack(bodies, self._width)
+        rows, cells = np.concatenate([np.repeat(owner, count), rows]), np.concatenate([held, new_cells])
+        order = np.lexsort((cells[:, 0], rows))  # stable: of equal instants the later folded comes later
+        rows, cells = rows[order], cells[order]
         stop = np.searchsorted(rows, owner, "right")
         stays = stop[np.searchsorted(owner, rows)] - np.arange(len(rows)) <= self._n
-        count = np.minimum(stop - np.searchsorted(rows, owner), self._n)
-        return pack(at[stays], lanes[:, stays], count)
+        return pack(cells[stays], np.minimum(stop - np.searchsorted(rows, owner), self._n))
 
     def read(self, bodies: Sequence[bytes], lowest: Sequence[int]) -> Array:
         """`at` and the lanes of each row's events, oldest first, (1 + width, n_rows, n)."""
-        at, lanes, count = unpack(bodies, self._width)
+        cells, count = unpack(bodies, self._width)
         out = np.full((1 + self._width, len(bodies), self._n), NEUTRAL, np.int64)
         row = np.repeat(np.arange(len(bodies)), count)
-        place = self._n - count[row] + np.arange(len(at)) - (np.cumsum(count) - count)[row]
-        out[0, row, place] = at
-        out[1:, row, place] = lanes
+        place = self._n - count[row] + np.arange(len(cells)) - (np.cumsum(count) - count)[row]
+        out[:, row, place] = cells.T
         return out

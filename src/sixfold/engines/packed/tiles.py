@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sixfold._core.table import Array
-from sixfold.engines.memory.tiles import merge_tiles, over_windows
+from sixfold.engines.memory.tiles import as_cells, merge_cells, over_windows
 from sixfold.engines.packed.cells import pack, unpack
 from sixfold.features.store import Tiles
 
@@ -22,24 +22,22 @@ class PackedTiles:
         self, owner: Array, bodies: Sequence[bytes], new: tuple[Array, Array, Array], *, keep_from: int, replace: bool
     ) -> list[bytes]:
         """The bytes of the rows `owner`, sorted and unique, after the entries `new` (rows, tiles, lanes)."""
-        rows, tiles, lanes = new
-        held_tiles, held_lanes, count = unpack(bodies, self._width)
+        rows, new_cells = new[0], as_cells(*new[1:])
+        cells, count = unpack(bodies, self._width)
         held = np.repeat(owner, count)
         if replace:
-            stays = ~_named(owner, (held, held_tiles), (rows, tiles))
-            held, held_tiles, held_lanes = held[stays], held_tiles[stays], held_lanes[:, stays]
-        rows, tiles = np.concatenate([held, rows]), np.concatenate([held_tiles, tiles])
-        lanes = np.concatenate([held_lanes, lanes], axis=1)
-        kept = tiles >= keep_from
+            stays = ~_named(owner, (held, cells[:, 0]), new[:2])
+            held, cells = held[stays], cells[stays]
+        rows, cells = np.concatenate([held, rows]), np.concatenate([cells, new_cells])
+        kept = cells[:, 0] >= keep_from
         if not kept.all():
-            rows, tiles, lanes = rows[kept], tiles[kept], lanes[:, kept]
-        rows, tiles, lanes = merge_tiles(rows, tiles, lanes, self._adds)
-        return pack(tiles, lanes, np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner))
+            rows, cells = rows[kept], cells[kept]
+        rows, cells = merge_cells(rows, cells, self._adds)
+        return pack(cells, np.searchsorted(rows, owner, "right") - np.searchsorted(rows, owner))
 
     def read(self, bodies: Sequence[bytes], lowest: Sequence[int]) -> Array:
         """The lanes over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
-        tiles, lanes, count = unpack(bodies, self._width)
-        return over_windows(tiles, lanes, count, lowest, self._adds)
+        return over_windows(*unpack(bodies, self._width), lowest, self._adds)
 
 
 def _named(owner: Array, held: tuple[Array, Array], named: tuple[Array, Array]) -> Array:
