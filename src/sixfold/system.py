@@ -11,6 +11,8 @@ from typing import Any
 
 from sixfold._core.errors import DefinitionError, InputError, SixfoldError
 from sixfold._core.hashing import fingerprint
+from sixfold._core.times import duration
+from sixfold.data.calendar import Calendar
 from sixfold.data.contract import Contract
 from sixfold.data.events import Events
 from sixfold.data.expr import Expr
@@ -22,6 +24,7 @@ from sixfold.features.freshness import answer_problems
 from sixfold.frame import Choose, Forecast, Problem, Rank
 from sixfold.models.contract import Ranker, Retriever
 from sixfold.operate.releases import RELEASES
+from sixfold.serve.horizon import Horizon
 from sixfold.serve.pipeline import Pipeline
 
 __all__ = ["MEASURED", "System", "describe", "load_system", "system_names"]
@@ -37,13 +40,13 @@ add their own."""
 class System:
     """A decision system: the problem, the facts it learns from, and every phase after them.
 
-    `spine` is the stream of impressions that labels are attributed to. `features` is what the ranker sees. `data` names
-    the source that `sixfold run` uses when no other is given. Raises DefinitionError with every contradiction found.
+    `spine` is the stream of impressions that labels are attributed to, or the calendar of a forecast. `features` is
+    what the ranker sees. `data` names the source that `sixfold run` uses when no other is given. Raises DefinitionError with every contradiction found.
     """
 
     name: str
     problem: Problem
-    spine: Events
+    spine: Events | Calendar
     labels: tuple[Label, ...]
     features: FeatureSet
     plan: Plan
@@ -78,6 +81,18 @@ class System:
             yield f"the pipeline would do {pipeline.act.default!r}, but the actions are {', '.join(task.actions)}"
         if isinstance(task, Forecast) and pipeline.sources:
             yield "a forecast has no sources: its candidates are the steps ahead"
+        yield from self._forecast_problems()
+
+    def _forecast_problems(self) -> Iterator[str]:
+        task, spine, select = self.problem.task, self.spine, self.pipeline.select
+        if not isinstance(task, Forecast) or not isinstance(spine, Calendar):
+            if isinstance(task, Forecast) or isinstance(spine, Calendar):
+                yield "Forecast as the task and a Calendar as the spine go together: give both or neither"
+            return
+        if (task.per, task.steps, duration(task.every)) != (spine.per, spine.steps, spine.period):
+            yield f"the task is to {task}, but the calendar has {spine.steps} steps of {spine.every} per {spine.per.name}"
+        if not isinstance(select, Horizon) or select.calendar is not spine:
+            yield "a forecast answers with every step of its calendar: select=Horizon(calendar)"
 
     def _stream_problems(self) -> Iterator[str]:
         task = self.problem.task
@@ -111,7 +126,7 @@ class System:
         task = self.problem.task
         known = task.known
         named: dict[str, Feature] = {}
-        for feature in (*self.features, *self.pipeline.features, *([self.plan.only] if self.plan.only else [])):
+        for feature in (*self.features, *self.pipeline.features, *([] if self.plan.only is None else [self.plan.only])):
             if named.setdefault(feature.name, feature).declared() != feature.declared():
                 yield f"two different features are called {feature.name!r}: give one another name with .named()"
             yield from answer_problems(feature)
@@ -156,9 +171,10 @@ class System:
         return tuple(self.problem.objective.worth) if self.problem.objective else ()
 
     def _all_streams(self) -> Iterator[Events]:
-        yield self.spine
         for label in self.labels:
-            yield from (label.of, label.outcome)
+            yield from (stream for stream in (self.spine, label.of, label.outcome) if isinstance(stream, Events))
+        if isinstance(self.spine, Calendar):
+            yield self.spine.events
         yield from self.features.streams
         yield from FeatureSet(self.pipeline.features).streams
         if self.plan.only is not None:
@@ -211,7 +227,7 @@ def describe(value: Any) -> Any:
     """
     if isinstance(value, Feature) and value.absence is not None:
         return value.declared()
-    if isinstance(value, Expr | Events | Label | FeatureSet):
+    if isinstance(value, Expr | Events | Calendar | Label | FeatureSet):
         return value.spec()
     if is_dataclass(value) and not isinstance(value, type):
         inner = {field.name: describe(getattr(value, field.name)) for field in fields(value)}

@@ -25,6 +25,7 @@ _KNOWN = {
         "kuairand", "KuaiRand", ("video_features_basic_pure.parquet", "video_features_basic_pure.csv")
     ),
     "movielens-1m": _Known("movielens", "MovieLens", ("movies.dat",)),
+    "fraud-handbook-simulated": _Known("fraud", "Transactions", ("transactions.parquet",)),
     "ipinyou-rtb-sample": _Known("ipinyou", "IPinYou", ("campaign_2997_test.parquet",)),
     "criteo-kaggle-sample": _Known("criteo", "Criteo", ("criteo_8k.parquet",)),
     "avazu-sample": _Known("avazu", "Avazu", ("avazu_9k.parquet",)),
@@ -53,9 +54,9 @@ def open_source(data: str, *, home: Path | None = None) -> "Source":
             f"{data!r} is neither a known data set nor a folder", hint=f"use {', '.join(NAMES)} or the path of a folder"
         )
     folder = find_folder(data, home=home) if data in NAMES else Path(data)
-    name = data if data in NAMES else _name_of(folder)
-    if name is None and holds_events(folder):
+    if data not in NAMES and holds_events(folder):
         return EventFolder(folder)
+    name = data if data in NAMES else _name_of(folder)
     if name is None:
         raise DataError(
             f"the folder {folder} holds no data set we know, and no STREAM.parquet with a column `at`",

@@ -8,7 +8,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "open_world"]
 
-_MODULES = {"shorts": "shorts", "shorts-tiny": "shorts"}
+_MODULES = {
+    "shorts": "shorts",
+    "shorts-tiny": "shorts",
+    "cards": "cards",
+    "cards-tiny": "cards",
+    "shop": "shop",
+    "shop-tiny": "shop",
+}
 
 NAMES = tuple(_MODULES)
 """The worlds that come with Sixfold; the tiny ones are for trying everything in seconds."""

@@ -33,9 +33,9 @@ class DeclaredWorld:
 
     A stream about one entity that is no outcome of a label says something of every key, once, at the start. The `spine`
     has `rows` events at any time; of what is not its first key, some are much more frequent. Outcomes of `labels`
-    follow the spine within their time where they have its keys, and happen at any time where not; what they say
-    depends on the keys, so that there is something to learn. Text fields called title, text and the like hold some
-    words, others a category.
+    follow the spine within their time where they have its keys, and happen at any time where not; they are known late
+    where labels take days to mature. What they say depends on the keys, so that there is something to learn. Text
+    fields called title, text and the like hold some words, others a category.
     """
 
     streams: tuple[Events, ...]
@@ -80,12 +80,16 @@ class DeclaredWorld:
             at = np.sort(rng.integers(_END - self.days * DAY, _END, self.rows))
         return self._table(stream, keys, at, rng)
 
+    def _late(self, stream: Events) -> int:
+        """How long after it happened an outcome is known: where labels take days to mature, all of that."""
+        return sum(sorted(label.maturity for label in self._outcome_of(stream) if label.maturity >= DAY)[:1])
+
     def _table(self, stream: Events, keys: Mapping[str, Array], at: Array, rng: np.random.Generator) -> Table:
         n = len(at)
         liking = self._liking(stream, keys)
         fields = {name: _values(name, kind, liking, rng) for name, kind in stream.fields.items()}
         ids = column([f"{stream.name}-{i}" for i in range(n)], str)
-        return Table({"id": ids, "at": at, "arrived": at, **keys, **fields})
+        return Table({"id": ids, "at": at, "arrived": at + self._late(stream), **keys, **fields})
 
     def _is_about(self, stream: Events) -> bool:
         return len(stream.keys) == 1 and stream.name != self.spine and not self._outcome_of(stream)
