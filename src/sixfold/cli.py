@@ -447,7 +447,7 @@ def replay(
 
     result = inspect.replay_decision(*reopen(home, system, data), decision)
     finish(result, json)
-    if not result.same:
+    if not result.same and not result.rewritten:
         raise typer.Exit(1)
 
 
@@ -506,8 +506,57 @@ def log(
     """What the log holds: counts, quarantine by reason, and the newest events."""
     from sixfold.run import inspect
 
-    place, _ = reopen(home, system, data)
-    finish(inspect.view_log(place, tail=tail, stream=stream), json)
+    place, definition = reopen(home, system, data)
+    finish(inspect.view_log(place, definition, tail=tail, stream=stream), json)
+
+
+@app.command()
+def export(
+    stream: Annotated[str, typer.Argument(help="Which stream.")],
+    file: Annotated[Path, typer.Argument(help="A new Parquet file.")],
+    system: SystemOption = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = None,
+) -> None:
+    """Write a stream to a file, with keyed hashes in the place of personal values: equal values join."""
+    from sixfold.run.exports import export_stream
+
+    finish(export_stream(*reopen(home, system, data), stream, file), json)
+
+
+@app.command()
+def forget(
+    subject: Annotated[
+        str | None, typer.Argument(help="Whom, such as user:123; left out: finish one cut short.")
+    ] = None,
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Only search for the one of this certificate.")
+    ] = None,
+    retrain: Annotated[bool, typer.Option(help="Train again where the serving release learned from them.")] = True,
+    system: SystemOption = None,
+    data: DataOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Erase somebody from the log and everything made of it, train again, and write a certificate; or check one."""
+    from sixfold._core.times import system_clock
+    from sixfold.run import certificate as certificates
+    from sixfold.run import forget as forgetting
+
+    place, definition = reopen(home, system, data)
+    if verify is not None:
+        checked = certificates.verify(place, definition, verify, at=system_clock())
+        finish(checked, json)
+        raise typer.Exit(0 if checked.confirmed else 1)
+    with progress_bar() as tell:
+        made = forgetting.carry_out(
+            place, definition, subject, clock=system_clock, seed=seed if retrain else None, progress=tell
+        )
+    finish(made, json, value=made.body)
+    if not made.good:
+        raise typer.Exit(1)
 
 
 class Stopped(BaseException):

@@ -26,6 +26,7 @@ __all__ = [
     "erasures",
     "personal",
     "pseudonymised",
+    "rewritten",
 ]
 
 KEY = "SIXFOLD_PRIVACY_KEY"
@@ -178,6 +179,13 @@ def erasures(log: Log) -> list[Erasure]:
     names = ("offset", "at", "entity", "subject", "since", "first", "events")
     rows = table.rows() if table is not None else []
     return [Erasure(**{n: row[n] for n in names}, check=row["id"].partition("-")[0]) for row in rows]
+
+
+def rewritten(facts: Iterable[Erasure], as_of: Array | int) -> Array:
+    """Which moments saw events that were erased since: what was made of those prefixes cannot be made again."""
+    moments = np.asarray(as_of)
+    hit = [(moments > one.since) & (moments <= one.offset) for one in facts if one.events]
+    return np.logical_or.reduce([np.zeros(moments.shape, np.bool_), *hit])
 
 
 def _check(subject: str, pseudonyms: Pseudonyms) -> str:

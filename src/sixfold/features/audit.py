@@ -45,12 +45,14 @@ class FeatureAudit:
 class AuditReport:
     """All features, in order; the bar is that nothing is wrong.
 
-    `decisions` is how many were audited; `skipped` ones were made with other features.
+    `decisions` is how many were audited; `skipped` ones were made with other features. `rewritten` values differ, but
+    saw events that were erased since: they are not compared.
     """
 
     features: tuple[FeatureAudit, ...]
     decisions: int = 0
     skipped: int = 0
+    rewritten: int = 0
 
     def __add__(self, other: "AuditReport") -> "AuditReport":
         """Both together; the features must be the same."""
@@ -58,7 +60,8 @@ class AuditReport:
             features = self.features or other.features
         else:
             features = tuple(a + b for a, b in zip(self.features, other.features, strict=True))
-        return AuditReport(features, self.decisions + other.decisions, self.skipped + other.skipped)
+        counts = (getattr(self, name) + getattr(other, name) for name in ("decisions", "skipped", "rewritten"))
+        return AuditReport(features, *counts)
 
     def counted(self, decisions: int, skipped: int) -> "AuditReport":
         """The report with more decisions on the count."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sixfold._core.errors import InputError
+from sixfold.data.privacy import erasures, rewritten
 from sixfold.features.absence import AS_IS
 from sixfold.features.audit import AuditReport, audit
 from sixfold.features.batch import as_of
@@ -51,11 +52,18 @@ def audit_decisions(
         end = log.end()[0]
         progress("reading the log", 0.0)
         history = log.read(0, end, system.features.follows)
+        facts = erasures(log)
         for piece in served(home, system, log, last=last, within=within):
             answered: Mapping[str, np.ndarray] = dict.fromkeys(answering, piece.down)
             if piece.decisions:
                 rows = piece.points.with_columns(dict(piece.values.select(system.features.names)))
-                report += audit(system.features, history, rows, evaluate=evaluate, answered=answered)
+                past = rewritten(facts, rows["offset"])
+                for mine, is_past in ((~past, False), (past, True)):
+                    if not mine.any():
+                        continue
+                    some = {name: down[mine] for name, down in answered.items()}
+                    found = audit(system.features, history, rows.take(mine), evaluate=evaluate, answered=some)
+                    report += AuditReport((), rewritten=found.wrong) if is_past else found
             report = report.counted(piece.decisions, piece.skipped)
             if piece.decisions:
                 share = report.decisions / last if last else 1 - float(piece.points["offset"].min()) / end

@@ -4,7 +4,8 @@ It names nobody: the subject is a keyed hash, and so is every text that a later 
 """
 
 import hmac
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "Verified",
     "affected",
     "conclude",
+    "drop_releases",
     "inventory",
     "pending",
     "verify",
@@ -69,6 +71,12 @@ class Certificate:
     def clean(self) -> bool:
         """Whether the search at the end found nothing."""
         return not self.body["verification"]["found"]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is left, save in a release that serves until another is made, which no gate has refused."""
+        left = [one for one in self.body["verification"]["found"] if not one["file"].startswith("releases/")]
+        return not left and "refused" not in self.body["retraining"] and (self.clean or self.must_retrain)
 
     @property
     def must_retrain(self) -> bool:
@@ -152,11 +160,25 @@ def write_certificate(home: Home, journal: Mapping[str, Any], outcome: Outcome, 
 def conclude(
     home: Home, system: System, certificate: Certificate, retraining: Mapping[str, str], pseudonyms: Pseudonyms
 ) -> Certificate:
-    """The certificate with what became of the retraining, and a search after it."""
-    scanned = scan(home.folder, _sought(certificate.body, system, pseudonyms))
+    """The certificate with what became of the retraining, and a search after it.
+
+    A release that no longer serves is removed if it lists the subject's key itself.
+    """
+    sought = _sought(certificate.body, system, pseudonyms)
+    if "release" in retraining:
+        drop_releases(home, (one["release"] for one in certificate.releases), sought, but=retraining["release"])
+    scanned = scan(home.folder, sought)
     body = dict(certificate.body) | {"retraining": dict(retraining)}
     body["verification"] = {"files": scanned.files, "bytes": scanned.bytes, "found": [asdict(f) for f in scanned.found]}
     return _signed(Path(certificate.file), body, pseudonyms)
+
+
+def drop_releases(home: Home, releases: Iterable[str], sought: Sought, *, but: str | None) -> None:
+    """Remove the releases that list the subject's key itself, as in a catalogue of items, but the one that serves."""
+    for release in releases:
+        folder = home.releases / release
+        if release != but and folder.exists() and scan(folder, sought).found:
+            shutil.rmtree(folder)
 
 
 def _signed(path: Path, body: Mapping[str, Any], pseudonyms: Pseudonyms) -> Certificate:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ from sixfold._core.errors import DataError, InputError
 from sixfold._core.table import Table
 from sixfold.data.labels import Label
 from sixfold.data.log import Log
+from sixfold.data.privacy import MASK, personal
 from sixfold.data.retraction import RETRACTION
 from sixfold.data.rules import RuleLabel
 from sixfold.features.dataset import Recipe, StoredDataset, write_dataset
 from sixfold.features.definitions import Feature, Request
 from sixfold.features.explain import Explained, explain
 from sixfold.features.featureset import FeatureSet
-from sixfold.features.lineage import Lineage, lineage_of
+from sixfold.features.lineage import Lineage, lineage_of, parts_of
+from sixfold.frame import Entity
 from sixfold.models.contract import Progress, silent
 from sixfold.models.training_set import offset_at, served_points
 from sixfold.run.audit import evaluator
+from sixfold.run.exports import remember_export
 from sixfold.run.home import Home
 from sixfold.run.prepare import weighed_labels
 from sixfold.run.served import ALL_TIME
@@ -94,7 +97,31 @@ def explain_features(
     wanted = [feature for feature in _named(system, only) if set(_entities(feature)) <= set(row)]
     if not wanted:
         raise InputError("no such feature is about what was named", hint="give all keys it needs: user=7 video=3")
-    return Explanation(system.name, row, explain(FeatureSet(wanted), history, row, newest=newest))
+    found = explain(FeatureSet(wanted), history, row, newest=newest)
+    hidden = _hidden(system)
+    shown = {name: MASK if name in hidden and name not in given else value for name, value in row.items()}
+    masked = tuple(_masked(one, feature, hidden) for one, feature in zip(found, FeatureSet(wanted), strict=True))
+    return Explanation(system.name, shown, masked)
+
+
+def _hidden(system: System) -> set[str]:
+    """What is personal: names of keys and request fields, and fields as stream.name."""
+    columns = personal(system.streams)
+    names = {name for some in columns.values() for name in some}
+    return names | {f"{stream}.{name}" for stream, some in columns.items() for name in some}
+
+
+def _masked(one: Explained, feature: Feature, hidden: set[str]) -> Explained:
+    """An explanation without the values that came from personal fields."""
+    key = {name: MASK if name in hidden else value for name, value in one.key.items()}
+    parts = tuple(_masked(part, own, hidden) for part, own in zip(one.parts, parts_of(feature), strict=True))
+    value = getattr(feature, "value", None)
+    sources = {*lineage_of(feature).fields, *([value.name] if isinstance(value, Entity) else [])}
+    sources |= {feature.name} if isinstance(feature, Request) else set()
+    if not sources & hidden:
+        return replace(one, key=key, parts=parts)
+    newest = tuple(replace(event, value=MASK) for event in one.newest)
+    return replace(one, value=one.value if one.value is None else MASK, key=key, newest=newest, parts=parts)
 
 
 def _decided(system: System, log: Log, decision: str) -> dict[str, Any]:
@@ -153,6 +180,7 @@ def write_training_set(
         resolve = partial(served_points, decisions=_decisions(log, end))
         recipe = Recipe(system.features, _labels(home, system, log, end), end, now, within, resolve)
         stored = write_dataset(folder, recipe, log, evaluate=evaluate, progress=progress)
+    remember_export(home, "training set", end, [folder / name for name in ("rows.parquet", "dataset.json")])
     return _written(stored, time.perf_counter() - began)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sixfold._core.errors import InputError, ServiceError
+from sixfold._core.errors import InputError, ReleaseError, ServiceError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.times import Clock
 from sixfold.data.privacy import ERASURE, Erasure, Pseudonyms, erased, erasures
@@ -25,14 +25,23 @@ from sixfold.engines.sqlite.log import SqliteLog
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.frame import Entity
 from sixfold.models.contract import Progress, silent
-from sixfold.run.certificate import Certificate, Outcome, affected, inventory, write_certificate
+from sixfold.run.certificate import (
+    Certificate,
+    Outcome,
+    affected,
+    conclude,
+    drop_releases,
+    inventory,
+    pending,
+    write_certificate,
+)
 from sixfold.run.erasure import Survey, survey, waiting
 from sixfold.run.exports import exports_since, forget_exports
 from sixfold.run.home import Home, read_json
 from sixfold.run.scan import Sought, scan
 from sixfold.system import System
 
-__all__ = ["forget", "parse_subject", "resume", "retrain"]
+__all__ = ["carry_out", "forget", "parse_subject", "renew", "resume", "retrain"]
 
 _NEEDS = "erasing somebody"
 _STATE_FILE = (0x51F01D).to_bytes(4, "big")
@@ -148,9 +157,11 @@ class _Erasing:
             self.progress("rewriting the log", 0.4)
             log.rewrite(found.gone(), found.replaced())
         self._drop_views()
-        self.progress("searching every file of the home", 0.8)
         with SqliteLog(self.home.folder / "log.db") as log:
             releases = affected(self.home, log, marked)
+        serves = next((one.release for one in releases if one.serves), None)
+        drop_releases(self.home, (one.release for one in releases), self._sought(), but=serves)
+        self.progress("searching every file of the home", 0.8)
         scanned = scan(self.home.folder, self._sought())
         outcome = Outcome(marked, tuple(releases), scanned)
         certificate = write_certificate(self.home, self.journal, outcome, self.pseudonyms)
@@ -250,6 +261,38 @@ def _states(folder: Path) -> Iterator[Path]:
             if head.startswith(b"SQLite format 3") and head[_STATE_AT:] == _STATE_FILE:
                 beside = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
                 yield from (path, *(other for other in beside if other.exists()))
+
+
+def carry_out(
+    home: Home, system: System, subject: str | None, *, clock: Clock, seed: int | None, progress: Progress = silent
+) -> Certificate:
+    """Erase a subject, or finish what was cut short if none is named, then train again unless `seed` is None."""
+    made = resume(home, system, progress=progress) if subject is None else None
+    if subject is not None:
+        made = forget(home, system, subject, clock=clock, progress=progress)
+    renewed = renew(home, system, seed=seed, progress=progress) if seed is not None else []
+    made = next((one for one in renewed if made is None or one.file == made.file), made)
+    if made is None:
+        raise InputError(
+            "nobody was named, and no erasure was cut short", hint="name somebody: sixfold forget user:123"
+        )
+    return made
+
+
+def renew(home: Home, system: System, *, seed: int, progress: Progress = silent) -> list[Certificate]:
+    """Train again where the release that serves learned from somebody who was erased, and say so in the certificates.
+
+    Returns the certificates that were waiting for that, with what became of it; a gate may refuse the new release.
+    """
+    waiting_ones = pending(home)
+    if not waiting_ones:
+        return []
+    try:
+        outcome = {"release": retrain(home, system, seed=seed, progress=progress)}
+    except ReleaseError as error:
+        outcome = {"refused": str(error)}
+    pseudonyms = Pseudonyms.from_environment(_NEEDS)
+    return [conclude(home, system, one, outcome, pseudonyms) for one in waiting_ones]
 
 
 def retrain(home: Home, system: System, *, seed: int, progress: Progress = silent) -> str:

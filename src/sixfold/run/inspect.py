@@ -9,11 +9,13 @@ import msgspec
 from sixfold._core.errors import InputError, ReleaseError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Table
+from sixfold.data.privacy import MASK, erasures, personal, rewritten
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.operate.drift import DriftRow, Reference, compare
 from sixfold.operate.releases import champion, open_release
 from sixfold.run.home import Home
 from sixfold.run.requests import request_fields
+from sixfold.run.scan import DECIDED
 from sixfold.run.serve import bind, one_thread, open_deployment, state_at
 from sixfold.run.served import served
 from sixfold.serve import DecisionRequest
@@ -33,12 +35,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Whether a decision came out the same, byte for byte; both answers as text."""
+    """Whether a decision came out the same, byte for byte; both answers as text.
+
+    Where it is `rewritten`, events that it saw were erased since, and it cannot come out the same.
+    """
 
     decision: str
     same: bool
     expected: str
     got: str
+    rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,10 @@ def decide(
     """Decide once, without a service, and log it; returns the answer. ReleaseError if nothing was released yet."""
     key = subject_key(system, subject)
     with one_thread(), open_deployment(home, system) as stage:
+        if stage.deployment.ingest.is_erased(system.problem.task.per.name, key):
+            raise InputError(
+                f"that {system.problem.task.per.name} was erased", hint="who comes back needs a key of their own"
+            )
         release = champion(stage.log)
         if release is None:
             raise ReleaseError("nothing has been released yet", hint="run `sixfold release`, or `sixfold run`")
@@ -116,15 +126,20 @@ def replay_decision(home: Home, system: System, decision_id: str) -> Replayed:
     """Decide again as of then and compare; InputError if there is no such decision."""
     with one_thread(), home.log() as log:
         row = log.find("decision", decision_id)
+        facts = erasures(log)
         if row is None:
-            raise InputError(f"there is no decision {decision_id!r}", hint="`sixfold log --stream decision` lists them")
+            gone = "; it may have been for somebody who was erased" if facts else ""
+            raise InputError(
+                f"there is no decision {decision_id!r}{gone}", hint="`sixfold log --stream decision` lists them"
+            )
         result = replay(
             row,
             lambda release, offset: bind(
                 system, open_release(home.releases, release), state_at(home, system, log, offset)
             ),
         )
-    return Replayed(decision_id, result.same, result.expected.decode(), result.got.decode())
+    past = not result.same and bool(rewritten(facts, int(row["as_of"][0])))
+    return Replayed(decision_id, result.same, result.expected.decode(), result.got.decode(), past)
 
 
 def monitor(home: Home, system: System, *, last: int = 1000) -> Monitored:
@@ -144,8 +159,8 @@ def monitor(home: Home, system: System, *, last: int = 1000) -> Monitored:
     return Monitored(serving, sum(piece.decisions for piece in pieces), compare(reference, values))
 
 
-def view_log(home: Home, *, tail: int = 10, stream: str | None = None) -> LogView:
-    """Counts by stream, quarantine by reason, and the newest events, long texts cut."""
+def view_log(home: Home, system: System, *, tail: int = 10, stream: str | None = None) -> LogView:
+    """Counts by stream, quarantine by reason, and the newest events: long texts cut, personal values masked."""
     with home.log() as log, SqliteQuarantine(home.folder / "log.db") as quarantine:
         end = log.end()[0]
         everything = log.read(0, end)
@@ -153,8 +168,11 @@ def view_log(home: Home, *, tail: int = 10, stream: str | None = None) -> LogVie
         if stream and stream not in everything:
             raise InputError(f"the log has no {stream!r} events; it has {', '.join(everything) or 'none'}")
         reasons = {f"{name}: {why}": n for (name, why), n in quarantine.count().items()}
+    hidden = personal((*system.streams, decision_events(system.problem.task.per)))
+    if any(stream.personal for stream in system.streams):
+        hidden["decision"] |= set(DECIDED)
     rows = [
-        {"stream": name, **{key: _cut(value) for key, value in row.items()}}
+        {"stream": name, **{key: _shown(value, key in hidden.get(name, ())) for key, value in row.items()}}
         for name in names
         for row in everything[name].take(slice(-tail, None)).rows()
     ]
@@ -162,5 +180,7 @@ def view_log(home: Home, *, tail: int = 10, stream: str | None = None) -> LogVie
     return LogView(end, {name: len(table) for name, table in everything.items()}, reasons, newest)
 
 
-def _cut(value: Any) -> Any:
+def _shown(value: Any, is_personal: bool) -> Any:
+    if is_personal and value is not None:
+        return MASK
     return value if not isinstance(value, str) or len(value) <= 60 else f"{value[:57]}..."

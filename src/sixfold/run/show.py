@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sixfold._core.times import format_duration, iso
 from sixfold.features.audit import AuditReport
-from sixfold.run import show_features  # noqa: F401 (registers its forms)
+from sixfold.run import show_features, show_privacy  # noqa: F401 (they register their forms)
 from sixfold.run.evaluate import Evaluated
 from sixfold.run.forms import grid, render
 from sixfold.run.ingest import Ingested
@@ -62,7 +62,8 @@ def _contract(system: System) -> Iterator[tuple[str, str]]:
         windows = f"within {label.within}, final after {format_duration(label.maturity)}"
         yield f"label {label.name}", f"of {label.outcome.name}, {windows}"
     for stream in system.streams:
-        yield f"stream {stream.name}", ", ".join(stream.columns)
+        marked = {name: f"{name} (personal)" for name in stream.personal}
+        yield f"stream {stream.name}", ", ".join(marked.get(name, name) for name in stream.columns)
     yield "features", f"{len(system.features)} for the ranker, {len(system.online_features)} in the service"
     split = plan.split
     yield "split", f"train {split.train}, validate {split.validate}, test {split.test}, gap {split.gap}"
@@ -80,7 +81,8 @@ def _(result: Ingested) -> RenderableType:
     for stream, n in result.by_stream.items():
         table.add_row(stream, f"{n:,}")
     parts: list[RenderableType] = [Text(f"{result.source}: {result.accepted:,} events {how}"), table]
-    parts.append(Text(f"{result.duplicates:,} duplicates ignored, {result.quarantined:,} rows in quarantine"))
+    gone = f", {sum(result.erased.values()):,} dropped: about who was erased" if result.erased else ""
+    parts.append(Text(f"{result.duplicates:,} duplicates ignored, {result.quarantined:,} rows in quarantine{gone}"))
     if result.reasons:
         reasons = grid("quarantined because", "rows")
         for why, n in sorted(result.reasons.items(), key=lambda item: -item[1])[:8]:
@@ -157,6 +159,9 @@ def _(result: LiveResult) -> RenderableType:
 def _(result: Replayed) -> RenderableType:
     if result.same:
         return Text(f"decision {result.decision} replays byte for byte ({len(result.expected):,} bytes)")
+    if result.rewritten:
+        what = "cannot be made again: the log was rewritten by an erasure after this decision"
+        return Text(f"decision {result.decision} {what}, which had seen events of who was erased")
     return Group(
         Text(f"decision {result.decision} came out differently", style="bold red"),
         Text(f"answered: {result.expected}"),
@@ -169,6 +174,8 @@ def _(result: AuditReport) -> RenderableType:
     notes = f"; {result.answered:,} answered by declaration while the store was down" if result.answered else ""
     if result.skipped:
         notes += f"; {result.skipped:,} decisions left out, made by releases with other features"
+    if result.rewritten:
+        notes += f"; {result.rewritten:,} values differ because the log was rewritten by an erasure since"
     if not result.wrong:
         text = f"{result.compared:,} served values of {len(result.features)} features recomputed from the log: 0 differ"
         return Text(f"{text} ({result.decisions:,} decisions{notes})")
