@@ -41,7 +41,8 @@ class System:
     """A decision system: the problem, the facts it learns from, and every phase after them.
 
     `spine` is the stream of impressions that labels are attributed to, or the calendar of a forecast. `features` is
-    what the ranker sees. `data` names the source that `sixfold run` uses when no other is given. Raises DefinitionError with every contradiction found.
+    what the ranker sees. `data` names the source that `sixfold run` uses when no other is given. Raises
+    DefinitionError with every contradiction found.
     """
 
     name: str
@@ -90,7 +91,8 @@ class System:
                 yield "Forecast as the task and a Calendar as the spine go together: give both or neither"
             return
         if (task.per, task.steps, duration(task.every)) != (spine.per, spine.steps, spine.period):
-            yield f"the task is to {task}, but the calendar has {spine.steps} steps of {spine.every} per {spine.per.name}"
+            has = f"{spine.steps} steps of {spine.every} per {spine.per.name}"
+            yield f"the task is to {task}, but the calendar has {has}"
         if not isinstance(select, Horizon) or select.calendar is not spine:
             yield "a forecast answers with every step of its calendar: select=Horizon(calendar)"
 

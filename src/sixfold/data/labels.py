@@ -1,6 +1,6 @@
 """Labels: outcomes attributed to the impressions that led to them, usable only once they are mature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array, Table
 from sixfold._core.times import duration, format_duration
+from sixfold.data.calendar import Calendar
 from sixfold.data.events import Events, field_values, stream_of
 from sixfold.data.expr import Expr
 from sixfold.data.retraction import living
@@ -23,11 +24,14 @@ class Label:
     A boolean expression gives a binary label (did it happen), any other the sum of its values. The label of a row is
     final `matures` after the row; before that it must not be used. `weight`, if given, is an expression over the same
     stream: the weight of the row in training, from the outcome logged last that has one, and 1 where none has.
+
+    `of` a calendar it is what came in each row's period: `within` is that period, and a row matures with its origin's
+    last step.
     """
 
     name: str
     expr: Expr
-    of: Events
+    of: Events | Calendar
     within: str
     matures: str
     weight: Expr | None = None
@@ -52,8 +56,20 @@ class Label:
                 f"label {self.name!r} matures after {self.matures} but may still change within {self.within}: "
                 f"give matures >= {self.within}"
             )
+        if isinstance(self.of, Calendar) and not problems:
+            problems += self._calendar_problems(self.of)
         if problems:
             raise DefinitionError(problems)
+
+    def _calendar_problems(self, calendar: Calendar) -> Iterator[str]:
+        if duration(self.within) != calendar.period or self.maturity < calendar.reach:
+            period, reach = format_duration(calendar.period), format_duration(calendar.reach)
+            yield (
+                f"label {self.name!r}: periods of the calendar take {period}, and its origins mature after {reach}: "
+                f'give within="{period}" and matures="{reach}"'
+            )
+        if self.weight is not None:
+            yield f"label {self.name!r}: rows of a calendar have no weights of their own"
 
     def __repr__(self) -> str:
         return f"Label({self.name!r})"
@@ -118,6 +134,11 @@ def label_values(labels: Sequence[Label], impressions: Table, history: Mapping[s
         outcomes = living(history, history.get(label.outcome.name, Table({})))
         if not outcomes:
             values[label.name], weights[label.name] = np.zeros(len(impressions)), np.ones(len(impressions))
+            continue
+        if isinstance(label.of, Calendar):
+            totals = label.of.totals(impressions, outcomes, np.nan_to_num(field_values(label.expr, outcomes) * 1.0))
+            values[label.name] = (totals > 0).astype(np.float64) if label.binary else totals
+            weights[label.name] = np.ones(len(impressions))
             continue
         shared = (label.outcome.name, duration(label.within))
         if shared not in found:

@@ -4,5 +4,17 @@ from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.detection import Detection
 from sixfold.evaluate.gates import Verdict, judge
 from sixfold.evaluate.plan import Plan, Rival
+from sixfold.evaluate.rolling import RollingOrigin, StepByStep
 
-__all__ = ["Detection", "Estimate", "Plan", "Rival", "Verdict", "bootstrap", "compare", "judge"]
+__all__ = [
+    "Detection",
+    "Estimate",
+    "Plan",
+    "Rival",
+    "RollingOrigin",
+    "StepByStep",
+    "Verdict",
+    "bootstrap",
+    "compare",
+    "judge",
+]

@@ -13,7 +13,7 @@ from sixfold.evaluate.report import Comparison, Report, direction, figure
 
 __all__ = ["render_console"]
 
-_ARROWS = {"higher": "↑", "lower": "↓", "near 1": "→1"}
+_ARROWS = {"higher": "↑", "lower": "↓", "near 1": "→1", "near 0.8": "→0.8"}
 
 
 def render_console(report: Report) -> RenderableType:

@@ -1,7 +1,7 @@
 """The report of one evaluation as plain frozen data; `html_report` and `console_report` show it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -30,6 +30,14 @@ __all__ = [
     "score_histogram",
     "to_json",
 ]
+
+_MERIT: Mapping[str, Callable[[float], float]] = {
+    "higher": lambda value: value,
+    "lower": lambda value: -value,
+    "near 1": lambda value: -abs(value - 1),
+    "near 0.8": lambda value: -abs(value - 0.8),
+}
+"""How good a value is, by the direction of its metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +121,7 @@ class Comparison:
         """The best value of a metric over the entries, NaN if there is none."""
         values = [float(e.metrics[metric]) for e in self.entries if metric in e.metrics]
         values = [value for value in values if not math.isnan(value)]
-        rank = {"higher": lambda v: v, "lower": lambda v: -v, "near 1": lambda v: -abs(v - 1)}[direction(metric)]
-        return max(values, key=rank, default=math.nan)
+        return max(values, key=_MERIT[direction(metric)], default=math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +197,31 @@ class Report:
 
 
 def direction(metric: str) -> str:
-    """Which way a metric is better, by its name: "higher", "lower" or "near 1".
+    """Which way a metric is better, by its name: "higher", "lower", "near 1", or "near 0.8" for 80 % intervals.
 
     >>> direction("recall@100"), direction("ne"), direction("mean ratio")
     ('higher', 'lower', 'near 1')
     """
     name = metric.split("@", maxsplit=1)[0].strip().lower().replace("_", " ")
-    if name in ("mean ratio", "ratio"):
+    if name in ("mean ratio", "ratio", "spent"):
         return "near 1"
-    lower = ("ece", "ne", "log loss", "mae", "rmse", "normalised entropy", "expected calibration error")
+    if name == "coverage":
+        return "near 0.8"
+    lower = (
+        "wmape",
+        "mape",
+        "mase",
+        "pinball",
+        "width",
+        "ece",
+        "ne",
+        "log loss",
+        "mae",
+        "rmse",
+        "normalised entropy",
+        "expected calibration error",
+        "off plan",
+    )
     return "lower" if name in lower else "higher"
 
 

@@ -16,6 +16,7 @@ from sixfold.features.aggregates import (
     sum,
     var,
 )
+from sixfold.features.ahead import beforehand, season
 from sixfold.features.backfill import offsets_as_known
 from sixfold.features.batch import as_of
 from sixfold.features.counted import distinct, quantile, top_k
@@ -52,6 +53,7 @@ __all__ = [
     "age",
     "as_of",
     "attribute",
+    "beforehand",
     "burstiness",
     "computed",
     "count",
@@ -72,6 +74,7 @@ __all__ = [
     "quantile",
     "rate",
     "request",
+    "season",
     "sequence",
     "std",
     "sum",

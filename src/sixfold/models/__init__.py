@@ -4,8 +4,10 @@ from sixfold.models.contract import Dataset, FittedRanker, FittedRetriever, Inte
 from sixfold.models.deep_ranker import DeepRanker
 from sixfold.models.downsampled import Downsampled
 from sixfold.models.ease import EASE
+from sixfold.models.forecaster import Forecaster
 from sixfold.models.hashed_ranker import HashedRanker
 from sixfold.models.item_to_item import ItemToItem
+from sixfold.models.persistence import Persistence
 from sixfold.models.popularity import Popularity
 from sixfold.models.tree_ranker import TreeRanker
 from sixfold.models.two_tower import TwoTower
@@ -17,9 +19,11 @@ __all__ = [
     "Downsampled",
     "FittedRanker",
     "FittedRetriever",
+    "Forecaster",
     "HashedRanker",
     "Interactions",
     "ItemToItem",
+    "Persistence",
     "Popularity",
     "Ranker",
     "Retriever",

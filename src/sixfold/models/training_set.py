@@ -7,9 +7,11 @@ import numpy as np
 from sixfold._core.errors import DataError, DefinitionError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array, Table, column
+from sixfold.data.calendar import Calendar
 from sixfold.data.events import Events, field_values
 from sixfold.data.labels import Label, label_values
 from sixfold.data.retraction import living
+from sixfold.features.backfill import offsets_as_known
 from sixfold.features.batch import as_of
 from sixfold.features.definitions import Recent
 from sixfold.features.featureset import FeatureSet, needs
@@ -57,16 +59,23 @@ def build_dataset(
     within: tuple[int, int],
     now: int,
     item: Entity | None = None,
+    utc_offset_s: int = 0,
 ) -> Dataset:
     """The mature, labelled impressions with `within[0] <= at < within[1]`, features as of each of them.
 
     A row is left out while any of its labels may still change, that is until `now` >= at + the slowest maturity.
     Impressions and outcomes that `history` says are retracted do not count.
-    `item` is what is chosen among: features without it are the same for all candidates of a request.
+    `item` is what is chosen among: features without it are the same for all candidates of a request. The rows of a
+    calendar are those of the origins in that time, which are midnights where local time is `utc_offset_s` ahead.
     Raises DataError if no row is left.
     """
     stream = labels[0].of
-    impressions = living(history, history.get(stream.name, Table({})))
+    if isinstance(stream, Calendar):
+        origins = stream.origins(within, utc_offset_s)
+        known = offsets_as_known(history, origins, lag="0s")
+        impressions = stream.rows(history, origins, known, utc_offset_s=utc_offset_s)
+    else:
+        impressions = living(history, history.get(stream.name, Table({})))
     ripe = now - max(label.maturity for label in labels)
     if impressions:
         at = impressions["at"]

@@ -11,6 +11,7 @@ from sixfold._core.errors import DataError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.memory import release_freed
 from sixfold._core.table import Array, Table
+from sixfold.data.calendar import Calendar
 from sixfold.data.labels import Label
 from sixfold.data.log import Log
 from sixfold.data.retraction import RETRACTION
@@ -44,6 +45,7 @@ class Prepared:
     validate: Dataset
     test: Dataset
     seconds: float
+    utc_offset_s: int = 0
 
     @property
     def fingerprint(self) -> str:
@@ -59,16 +61,20 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
         end, now = log.end()
         history = _read(log, end, [*(stream.name for stream in system.streams), RETRACTION, "decision"])
     release_freed()
-    impressions = history.get(system.spine.name)
+    spine = system.spine.events if isinstance(system.spine, Calendar) else system.spine
+    impressions = history.get(spine.name)
     if impressions is None:
-        raise DataError(f"the log has no {system.spine.name!r} events to learn from", hint="run `sixfold ingest` first")
-    bounds = system.plan.split.bounds(int(impressions["at"].max()), int(home.facts().get("utc_offset_s", 0)))
+        raise DataError(f"the log has no {spine.name!r} events to learn from", hint="run `sixfold ingest` first")
+    utc_offset_s = int(home.facts().get("utc_offset_s", 0))
+    bounds = system.plan.split.bounds(int(impressions["at"].max()), utc_offset_s)
     ranges = {"train": bounds.train, "validate": bounds.validate, "test": bounds.test}
     progress("computing features as of each impression", 0.1)
     whole = (bounds.start, bounds.test[1])
     item = system.problem.task.item
     labels = weighed_labels(system, history, bounds)
-    dataset = build_dataset(system.features, labels, history, within=whole, now=now, item=item)
+    dataset = build_dataset(
+        system.features, labels, history, within=whole, now=now, item=item, utc_offset_s=utc_offset_s
+    )
     at = dataset.spine["at"]
     parts = {}
     for name, (start, stop) in ranges.items():
@@ -85,7 +91,8 @@ def prepare(home: Home, system: System, *, progress: Progress = silent) -> Prepa
                     f"{system.plan.only.name} leaves no row of the test range", hint="see the plan's `only`"
                 )
         parts[name] = dataset.take(np.flatnonzero(rows))
-    return Prepared(history, bounds, now, **parts, seconds=time.perf_counter() - began)
+    took = time.perf_counter() - began
+    return Prepared(history, bounds, now, **parts, seconds=took, utc_offset_s=utc_offset_s)
 
 
 def weighed_labels(system: System, history: Mapping[str, Table], bounds: Bounds) -> list[Label]:

@@ -18,7 +18,7 @@ from sixfold.evaluate.slices import Slice, TableMetric, by_category, by_count, m
 from sixfold.features import count, rate
 from sixfold.features.batch import as_of
 from sixfold.features.featureset import FeatureSet
-from sixfold.frame import Entity
+from sixfold.frame import Entity, Forecast
 from sixfold.models.calibration import Curve
 from sixfold.models.contract import FittedRanker
 from sixfold.models.registry import load_ranker
@@ -67,7 +67,9 @@ def judge_ranking(
         fitted = load_ranker(baselines / rival.name)
         predicted[rival.name] = fitted.predict(test.features.select(rival.features.names))
     heads = []
-    for label in (label for label in system.labels if label.name in ranker.heads):
+    # Forecasts are amounts per series and day: the plan's measures judge them, not how rows of all series are ordered.
+    judged = () if isinstance(system.problem.task, Forecast) else system.labels
+    for label in (label for label in judged if label.name in ranker.heads):
         truth = test.labels[label.name]
         predictions = {model: table[label.name] for model, table in reversed(predicted.items()) if label.name in table}
         if label.binary:

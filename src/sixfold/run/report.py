@@ -8,6 +8,7 @@ import numpy as np
 
 from sixfold._core.table import Array
 from sixfold._core.times import DAY, SECOND, format_duration, iso
+from sixfold.data.calendar import Calendar
 from sixfold.evaluate.measures import OURS, STATIC
 from sixfold.evaluate.report import (
     Command,
@@ -180,7 +181,8 @@ def _split(system: System, prepared: Prepared) -> Iterator[SplitRange]:
 
 def _days(home: Home, system: System, prepared: Prepared) -> Iterator[Day]:
     shift = int(home.facts().get("utc_offset_s", 0)) * SECOND
-    at = prepared.history[system.spine.name]["at"]
+    spine = system.spine.events if isinstance(system.spine, Calendar) else system.spine
+    at = prepared.history[spine.name]["at"]
     at = at[(at >= prepared.bounds.start) & (at < prepared.bounds.test[1])]
     days, counts = np.unique((at + shift) // DAY, return_counts=True)
     if len(days) > 62:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sixfold.data.calendar import Calendar
 from sixfold.features.definitions import Request
 from sixfold.serve import DecisionRequest
 from sixfold.system import System
@@ -11,10 +12,14 @@ __all__ = ["body_of", "request_fields", "request_of"]
 
 
 def request_fields(system: System) -> dict[str, type]:
-    """What a request says besides whom it is for: other entities it names, and the fields that features read."""
+    """What a request says besides whom it is for: other entities it names, and the fields that features read.
+
+    What a calendar knows of the steps ahead nobody needs to say.
+    """
     named = {entity.name: entity.key for entity in system.problem.task.about}
     read = {f.name: f.kind for f in system.online_features.primitives if isinstance(f, Request)}
-    return named | read
+    beforehand = system.spine.known if isinstance(system.spine, Calendar) else ()
+    return named | {name: kind for name, kind in read.items() if name not in beforehand}
 
 
 def body_of(system: System, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.ingest import make_ingest
 from sixfold.run.lineage import made_with
 from sixfold.serve.bound import BoundPipeline, Content
+from sixfold.serve.horizon import Horizon
 from sixfold.serve.service import Deployment
 from sixfold.system import System
 
@@ -80,9 +81,13 @@ def bind_content(system: System, folder: Path, features: OnlineFeatures, *, rele
     weights = read_json(folder / "blend.json")
     asked = tuple(source for source in system.pipeline.sources if weights.get(source.name, 1.0) > 0)
     weights = {source.name: weights.get(source.name, 1.0) for source in asked}
-    pipeline = replace(system.pipeline, sources=asked, blend=replace(system.pipeline.blend, weights=weights))
+    settings, select = read_json(folder / "act.json"), system.pipeline.select
+    if isinstance(select, Horizon):
+        select = replace(select, utc_offset_s=int(settings["utc_offset_s"]))
+    blend = replace(system.pipeline.blend, weights=weights)
+    pipeline = replace(system.pipeline, sources=asked, blend=blend, select=select)
     models = load_models(system, folder / "models")
-    content = Content(release, models, system.features.names, fallback, read_json(folder / "act.json"))
+    content = Content(release, models, system.features.names, fallback, settings)
     return pipeline.bind(content, features, task=system.problem.task)
 
 

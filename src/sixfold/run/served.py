@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from sixfold._core.table import Array, Table, column
+from sixfold.data.calendar import Calendar
 from sixfold.data.log import Log
 from sixfold.run.home import Home, read_json
 from sixfold.run.requests import request_fields
@@ -114,6 +115,11 @@ class _Reader:
         keys = {task.per.name: column([row[task.per.name]] * n, task.per.key)}
         if task.item is not None:
             keys[task.item.name] = column(ids, task.item.key)
+        if isinstance(spine := self._system.spine, Calendar):
+            shift = int(self._home.facts().get("utc_offset_s", 0))
+            origin = spine.origin(row["at"], shift)
+            steps = spine.ahead(origin, shift).take(np.array(ids, np.int64) - 1)
+            return Table({**keys, "at": np.full(n, origin), "offset": np.full(n, row["as_of"]), **steps})
         fields = {name: _given(context.get(name), kind, n) for name, kind in request_fields(self._system).items()}
         return Table({**keys, "at": np.full(n, row["at"]), "offset": np.full(n, row["as_of"]), **fields})
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.hashing import derive_seed
+from sixfold.data.calendar import Calendar
 from sixfold.data.source import Live, Source, Visit
 from sixfold.run.home import Home
 from sixfold.run.requests import body_of
@@ -35,7 +36,8 @@ def visitors_of(home: Home, system: System, source: Source, n: int, *, seed: int
     """The next `n` visitors; a new set each time the log has grown."""
     with home.log() as log:
         end, _ = log.end()
-        spine = log.read(0, end, [system.spine.name])[system.spine.name]
+        stream = system.spine.events if isinstance(system.spine, Calendar) else system.spine
+        spine = log.read(0, end, [stream.name])[stream.name]
     seed = derive_seed(seed, "visitors", end)
     if isinstance(source, Live):
         return source.visits(n, seed=seed, prefix=f"live-{end}")

@@ -5,6 +5,7 @@ from sixfold.serve.auction import Auction
 from sixfold.serve.candidates import Blend
 from sixfold.serve.decision import Answer, Decision
 from sixfold.serve.filters import Seen
+from sixfold.serve.horizon import Horizon
 from sixfold.serve.pacing import Pace
 from sixfold.serve.pipeline import Pipeline
 from sixfold.serve.scoring import Score
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "DecisionRequest",
     "Fresh",
+    "Horizon",
     "Pace",
     "Pipeline",
     "Popular",

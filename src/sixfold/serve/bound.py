@@ -20,6 +20,7 @@ from sixfold.models.catalogue import top_rows
 from sixfold.models.contract import FittedRanker, FittedRetriever
 from sixfold.serve.candidates import Candidates, all_of, best_first
 from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
+from sixfold.serve.horizon import Horizon
 from sixfold.serve.ladder import Costs, Ladder
 from sixfold.serve.stages import Act, Actor, DecisionRequest, Filter, Proposal, Rendered, Selection, Source, View
 from sixfold.serve.view import RequestView
@@ -137,7 +138,7 @@ class BoundPipeline:
         kept = self._firsts.get((feature.name, k, least))
         if kept is not None and kept[0] == standing and isinstance(feature, Age):
             # Ages change with every instant, but not their order: read those that are wanted, not all.
-            table = self.features.now((feature.name,), {}, self.candidate_columns(kept[2]), at, notes)
+            table = self.features.now((feature.name,), {}, self.candidate_columns(kept[2], at), at, notes)
             return Proposal(kept[2], table[feature.name])
         keys, values = self.features.known(feature.name, at, notes)
         if kept is None or kept[0] != standing:
@@ -213,9 +214,15 @@ class BoundPipeline:
         detail = dict(made.detail)
         return {"text": made.text, "citations": list(made.citations), "refused": made.refused, "detail": detail}
 
-    def candidate_columns(self, keys: Array) -> dict[str, Array]:
-        """What tells candidates apart: the item's key, or the step ahead."""
+    def candidate_columns(self, keys: Array, at: int) -> Mapping[str, Array]:
+        """What tells candidates apart: the item's key, or what is known beforehand of the step ahead."""
+        if isinstance(self.pipeline.select, Horizon):
+            return self.pipeline.select.columns(keys, at)
         return {self.task.item.name if isinstance(self.task, Rank) else "step": keys}
+
+    def moment(self, at: int) -> int:
+        """The instant that features are read at: that of the request, or of a forecast the midnight it begins at."""
+        return self.pipeline.select.origin(at) if isinstance(self.pipeline.select, Horizon) else at
 
     def view(self, request: DecisionRequest) -> View:
         """What the stages of this pipeline see of a request: for trying a stage alone."""
@@ -271,7 +278,7 @@ class BoundPipeline:
         values, heads = scored
         order = best_first(values) if isinstance(self.task, Rank) else np.arange(len(values))
         ranked = _Ranked(replace(top.take(order), values=values[order]), order, heads, features)
-        view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra})
+        view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra}, heads.take(order))
         return ranked
 
     def _select(self, view: View, ladder: Ladder, ranked: _Ranked, n: int, rng: np.random.Generator) -> Selection:

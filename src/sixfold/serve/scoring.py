@@ -15,7 +15,7 @@ __all__ = ["Score"]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The objective's worth of what the ranker predicts; without an objective, nothing is worth more than another."""
+    """The objective's worth of what the ranker predicts; without an objective, its first head as it is."""
 
     ranker: Any
     objective: Objective | None = None
@@ -23,5 +23,7 @@ class Score:
     def score(self, view: View, features: Table) -> tuple[Array, Table]:
         """Values and heads."""
         heads = view.ranker().predict(features)
-        values = np.zeros(len(features)) if self.objective is None else expected_value(self.objective, heads)
+        if self.objective is None:
+            return np.asarray(heads[heads.names[0]], np.float64), heads
+        values = expected_value(self.objective, heads)
         return values, heads

@@ -100,6 +100,11 @@ class View(Protocol):
         """The request."""
         ...
 
+    @property
+    def heads(self) -> Table:
+        """What was predicted of the ranked candidates, a row for each; no rows before, or where it was left out."""
+        ...
+
     def value(self, feature: Feature) -> Array:
         """The value of a feature of the subject: a scalar, or (last,) for a sequence."""
         ...

@@ -20,7 +20,7 @@ __all__ = ["RequestView"]
 class RequestView:
     """The `View` of a bound pipeline."""
 
-    __slots__ = ("_bound", "_columns", "_context", "_keys", "_row", "notes", "request")
+    __slots__ = ("_at", "_bound", "_columns", "_context", "_keys", "_row", "heads", "notes", "request")
 
     def __init__(self, bound: "BoundPipeline", request: DecisionRequest, notes: Notes | None = None) -> None:
         self._bound, self.request, self.notes = bound, request, notes
@@ -28,20 +28,22 @@ class RequestView:
         self._row: Table = Table({})
         self._keys: Array | None = None
         self._columns: Mapping[str, Array] = {}
+        self.heads: Table = Table({})
+        self._at = bound.moment(request.at)
 
     def read_subject(self, names: Sequence[str]) -> Table:
         """The features of the request itself, one row; `value` answers from them."""
-        self._row = self._bound.features.now(names, self._context, {}, self.request.at, self.notes)
+        self._row = self._bound.features.now(names, self._context, {}, self._at, self.notes)
         return self._row
 
     def read_items(self, names: Sequence[str], keys: Array) -> Table:
         """Features of the candidates."""
-        columns = self._bound.candidate_columns(keys)
-        return self._bound.features.now(names, self._context, columns, self.request.at, self.notes)
+        columns = self._bound.candidate_columns(keys, self._at)
+        return self._bound.features.now(names, self._context, columns, self._at, self.notes)
 
-    def remember(self, keys: Array, columns: Mapping[str, Array]) -> None:
-        """Columns that were read for these very keys: `values` answers from them."""
-        self._keys, self._columns = keys, columns
+    def remember(self, keys: Array, columns: Mapping[str, Array], heads: Table) -> None:
+        """Columns that were read for these very keys, for `values` to answer from, and what was predicted of them."""
+        self._keys, self._columns, self.heads = keys, columns, heads
 
     def value(self, feature: Feature) -> Array:
         """The value of a feature of the subject: a scalar, or (last,) for a sequence."""
