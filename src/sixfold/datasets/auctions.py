@@ -55,18 +55,28 @@ def auction_streams(
     n = len(at)
     ids = column([f"auction-{i}" for i in range(n)], str)
     known = {"position": np.zeros(n, np.int64), "decision": column([None] * n, str)}
-    known |= dict(zip(NUMBERS, numbers, strict=False)) | dict(zip(CATEGORIES, categories, strict=False))
-    paid = np.full(n, np.nan) if price is None else price.astype(np.float64)
+    nothing, unnamed = np.full(n, np.nan), column([None] * n, str)
+    known |= dict.fromkeys(NUMBERS, nothing) | dict(zip(NUMBERS, numbers, strict=False))
+    known |= dict.fromkeys(CATEGORIES, unnamed) | dict(zip(CATEGORIES, categories, strict=False))
+    known |= {"price": nothing if price is None else price.astype(np.float64), "pace": nothing}
     if campaigns is None:
-        every = np.unique(keys["campaign"])
-        campaigns = Table({"at": np.full(len(every), at.min()), "campaign": every, "bid": np.ones(len(every))})
-    stated = zip(campaigns["campaign"].tolist(), campaigns["at"].tolist(), strict=True)
-    meta_ids = column([f"campaign-{campaign}-{t}" for campaign, t in stated], str)
+        campaigns = _endless(np.unique(keys["campaign"]), int(at.min()), int(at.max()))
+    moments = zip(campaigns["campaign"].tolist(), campaigns["at"].tolist(), strict=True)
+    meta_ids = column([f"campaign-{campaign}-{t}" for campaign, t in moments], str)
+    names = column(list(map(str, campaigns["campaign"].tolist())), str)
     outcome = {"clicked": clicked.astype(np.bool_)}
     seen = at + MINUTE
     streams = {
-        "campaign_meta": Table({"id": meta_ids, "arrived": campaigns["at"], **campaigns}),
-        "shown": Table({"id": ids, "at": at, "arrived": at, **keys, **known, "price": paid}),
+        "campaign_meta": Table({"id": meta_ids, "arrived": campaigns["at"], "advertiser": names, **campaigns}),
+        "shown": Table({"id": ids, "at": at, "arrived": at, **keys, **known}),
         "click": Table({"id": ids, "at": seen, "arrived": seen if learned is None else learned, **keys, **outcome}),
     }
     return {name: table.take(np.argsort(table["arrived"], kind="stable")) for name, table in streams.items()}
+
+
+def _endless(campaigns: Array, first: int, last: int) -> Table:
+    """Every campaign states each day anew, and once more after the last, that a click is worth 1 and no budget ends."""
+    days = first + np.arange((last - first) // DAY + 2) * DAY
+    n = len(days) * len(campaigns)
+    columns = {"at": np.repeat(days, len(campaigns)), "campaign": np.tile(campaigns, len(days))}
+    return Table({**columns, "bid": np.ones(n), "budget": np.full(n, np.nan)})

@@ -131,11 +131,11 @@ def _rows(tables: list[pa.Table]) -> Table:
 
 
 def _stated(campaign: int, rows: Table, sizes: tuple[int, ...]) -> Table:
-    """What the campaign says at the start of each day: the worth of a click, and the day's budget."""
+    """What the campaign says at the start of each day, and after the last: the worth of a click, the day's budget."""
     ends = np.cumsum(sizes)
     first = rows.take(slice(0, sizes[0]))
     worth = first["price"].sum() / max(first["click"].sum(), 1)
-    days = np.add.reduceat(rows["price"], ends - np.array(sizes))
-    at = START + np.arange(len(sizes)) * DAY
-    same = {"campaign": np.full(len(sizes), campaign), "bid": np.full(len(sizes), float(worth))}
-    return Table({"at": at, **same, "budget": BUDGET_SHARE * days})
+    costs = np.add.reduceat(rows["price"], ends - np.array(sizes))
+    n = len(sizes) + 1
+    same = {"campaign": np.full(n, campaign), "bid": np.full(n, float(worth))}
+    return Table({"at": START + np.arange(n) * DAY, **same, "budget": BUDGET_SHARE * costs[[*range(n - 1), -1]]})

@@ -3,13 +3,17 @@
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.detection import Detection
 from sixfold.evaluate.gates import Verdict, judge
+from sixfold.evaluate.paced_bidding import PacedBidding
 from sixfold.evaluate.plan import Plan, Rival
+from sixfold.evaluate.probabilities import Probabilities
 from sixfold.evaluate.rolling import RollingOrigin, StepByStep
 
 __all__ = [
     "Detection",
     "Estimate",
+    "PacedBidding",
     "Plan",
+    "Probabilities",
     "Rival",
     "RollingOrigin",
     "StepByStep",
