@@ -1,8 +1,9 @@
 """The documentation is run: every Python block, and every line that starts with `$ sixfold`.
 
 Python blocks of a page share one namespace, in order; those with prompts are doctests. Commands run in order over one
-small home that was trained and released beforehand, where DECISION stands for the newest decision and RELEASE for the
-release that serves. Commands are run by the slow tests only; each `sixfold run` in a home of its own.
+small home that was trained and released beforehand, where DECISION stands for the newest decision, RELEASE for the
+release that serves and CERTIFICATE for the newest certificate. Commands are run by the slow tests only; each
+`sixfold run` in a home of its own.
 """
 
 import doctest
@@ -181,6 +182,7 @@ def release_twice(home: Home, system: System) -> None:
 def typed(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Typed":
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SIXFOLD_HOME", str(folder / ".sixfold"))
+    monkeypatch.setenv("SIXFOLD_PRIVACY_KEY", "a key that only tests know")
     return Typed(Home(folder / ".sixfold" / "video@shorts", "video", "shorts"), monkeypatch, capsys)
 
 
@@ -203,7 +205,9 @@ class Typed:
         with self.home.log() as log:
             decisions = log.read(0, log.end()[0], ["decision"]).get("decision")
             newest = decisions["id"][-1] if decisions is not None else "none"
-            return command.replace("DECISION", newest).replace("RELEASE", champion(log) or "none")
+            command = command.replace("DECISION", newest).replace("RELEASE", champion(log) or "none")
+        certified = sorted(self.home.certificates.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return command.replace("CERTIFICATE", shlex.quote(str(certified[-1])) if certified else "none")
 
     def called(self, arguments: list[str]) -> tuple[int, str]:
         self.monkeypatch.setattr(sys, "argv", ["sixfold", *arguments])
