@@ -26,7 +26,7 @@ problem = Problem(
     limits=(
         Limit("average_precision", at_least=0.5),
         Limit("auc", at_least=0.8),
-        Limit("ece", at_most=0.01),
+        Limit("ece", at_most=0.03),
         Limit("p99_ms", at_most=50.0),
     ),
     scale=Scale(users=5_000, items=10_000, decisions_per_s=50),

@@ -12,7 +12,6 @@ _MODULES = {
     "shorts": "shorts",
     "shorts-tiny": "shorts",
     "cards": "cards",
-    "cards-tiny": "cards",
     "shop": "shop",
     "shop-tiny": "shop",
 }

@@ -18,7 +18,7 @@ from sixfold._core.table import Array, Table, column
 from sixfold._core.times import DAY, HOUR, SECOND, instant
 from sixfold.data.source import Visit, by_arrival
 
-__all__ = ["CARDS", "Cards", "CardsConfig", "open_world"]
+__all__ = ["Cards", "CardsConfig", "open_world"]
 
 _DELAY_DAYS, _ALWAYS_FRAUD = 7, 220.0
 _TERMINAL_DAYS, _CUSTOMER_DAYS = 28, 14
@@ -42,13 +42,6 @@ class CardsConfig:
     def __post_init__(self) -> None:
         if min(self.customers, self.terminals, self.days) < 1:
             raise InputError(f"a world needs customers, terminals and days; found {self}")
-
-
-CARDS = {
-    "cards": CardsConfig(),
-    "cards-tiny": CardsConfig("cards-tiny", customers=80, terminals=120, terminal_share=0.002, customer_share=0.003),
-}
-"""The sizes that come with Sixfold: one that resembles the handbook's rates, and one to try everything in seconds."""
 
 
 class Cards:
@@ -160,8 +153,8 @@ class _Visit:
 
 
 def open_world(name: str, seed: int) -> Cards:
-    """The world of that size."""
-    return Cards(CARDS[name], seed)
+    """The world of that name."""
+    return Cards(CardsConfig(name), seed)
 
 
 def _lasting(first: Array, days: int) -> Array:
