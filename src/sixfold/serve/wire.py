@@ -30,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True):
     body_bytes: int = 1 << 20
     rows: int = 10_000
     n: int = 200
-    context_keys: int = 32
+    context_keys: int = 64
     text: int = 1024
 
 
