@@ -7,6 +7,7 @@ from sixfold.models.ease import EASE
 from sixfold.models.forecaster import Forecaster
 from sixfold.models.hashed_ranker import HashedRanker
 from sixfold.models.item_to_item import ItemToItem
+from sixfold.models.linear_ranker import LinearRanker
 from sixfold.models.persistence import Persistence
 from sixfold.models.popularity import Popularity
 from sixfold.models.tree_ranker import TreeRanker
@@ -23,6 +24,7 @@ __all__ = [
     "HashedRanker",
     "Interactions",
     "ItemToItem",
+    "LinearRanker",
     "Persistence",
     "Popularity",
     "Ranker",

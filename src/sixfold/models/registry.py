@@ -6,16 +6,18 @@ from typing import Any
 
 from sixfold._core.errors import ModelError
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.reading.contract import FittedReader
 from sixfold.models.storage import read_settings
 from sixfold.models.text.contract import FittedMatcher
 
-__all__ = ["load_matcher", "load_ranker", "load_retriever"]
+__all__ = ["load_matcher", "load_ranker", "load_reader", "load_retriever"]
 
 _RETRIEVERS = {
     "popularity": "sixfold.models.popularity",
     "neighbours": "sixfold.models.neighbours",
     "two_tower": "sixfold.models.two_tower",
 }
+_READERS = {"spans": "sixfold.models.reading.span_reader"}
 _MATCHERS = {"bm25": "sixfold.models.text.bm25", "dense": "sixfold.models.text.dense"}
 _RANKERS = {
     "deep": "sixfold.models.deep_ranker",
@@ -23,6 +25,7 @@ _RANKERS = {
     "persistence": "sixfold.models.persistence",
     "downsampled": "sixfold.models.downsampled",
     "hashed": "sixfold.models.hashed_ranker",
+    "linear": "sixfold.models.linear_ranker",
     "trees": "sixfold.models.tree_ranker",
 }
 
@@ -42,6 +45,12 @@ def load_ranker(folder: Path) -> FittedRanker:
 def load_matcher(folder: Path) -> FittedMatcher:
     """The model of text saved in `folder`; raises ModelError if there is none or it is damaged."""
     loaded: FittedMatcher = _load(folder, _MATCHERS, "model of text")
+    return loaded
+
+
+def load_reader(folder: Path) -> FittedReader:
+    """The reader saved in `folder`; raises ModelError if there is none or it is damaged."""
+    loaded: FittedReader = _load(folder, _READERS, "reader")
     return loaded
 
 

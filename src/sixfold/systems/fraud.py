@@ -5,7 +5,7 @@ from sixfold.evaluate import Detection, Plan, Rival
 from sixfold.features import FeatureSet, attribute, computed, count, last, mean, rate, request, std, time_since_last
 from sixfold.features import max as most
 from sixfold.frame import Choose, Entity, Limit, Problem, Scale
-from sixfold.models import HashedRanker, TreeRanker
+from sixfold.models import LinearRanker, TreeRanker
 from sixfold.serve import AlertBudget, CostThreshold, Pipeline, Score
 from sixfold.system import System
 
@@ -64,7 +64,7 @@ system = System(
         split=TimeSplit(train="14d", validate="7d", test="7d", gap="7d", newest="train"),
         measures=(Detection(fraud, per=customer, k=100),),
         only=computed("not_known_compromised", attribute(card.compromised).fill(0) < 1),
-        rivals=(Rival("logistic regression, the handbook's features", HashedRanker((fraud,)), handbook),
+        rivals=(Rival("logistic regression, the handbook's features", LinearRanker((fraud,)), handbook),
                 Rival("trees, the handbook's features", TreeRanker((fraud,)), handbook)),
     ),
     pipeline=Pipeline(
