@@ -144,6 +144,11 @@ class Ingest:
         if lost := sorted({contract.stream.name for contract in contracts} - set(self._shapes)):
             raise DefinitionError([f"there is a contract for {name!r}, but no such stream" for name in lost])
 
+    @property
+    def personal(self) -> frozenset[str]:
+        """The names of all columns that are personal in some stream."""
+        return frozenset().union(*(shape.personal for shape in self._shapes.values()))
+
     def is_erased(self, entity: str, key: Any) -> bool:
         """Whether that subject was erased: nothing about them is taken in any more."""
         return self._erased is not None and self._erased.has(entity, key)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import Any, Self
 import uvicorn
 
 from sixfold._core.errors import ServiceError
+from sixfold.serve.discretion import Discreet
 from sixfold.serve.http import application
 from sixfold.serve.service import Deployment, Service
 
@@ -68,6 +70,10 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then finish what was begun and return. `ready` is called with the URL."""
     sock = listen(host, port)
+    if deployment.ingest.personal:
+        said = logging.StreamHandler()
+        said.addFilter(Discreet())
+        logging.getLogger().addHandler(said)
 
     def started(server: _Server, url: str) -> None:
         loop = asyncio.get_running_loop()

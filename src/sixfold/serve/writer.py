@@ -193,7 +193,8 @@ class LogWriter:
             self._fold(history, stop)
         except Exception as error:  # the state can no longer be trusted: say so, and stop answering from it
             _log.exception("folding the log failed at offset %d", stop)
-            self.broken = f"folding the log failed before offset {stop}: {error}"
+            what = type(error).__name__  # not its words, which may quote values
+            self.broken = f"folding the log failed before offset {stop}: {what}; the service's log says more"
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         if args != ([],):
