@@ -8,7 +8,7 @@ import numpy as np
 
 from sixfold._core.table import Array
 
-__all__ = ["write_kuairand", "write_movielens"]
+__all__ = ["write_kuairand", "write_movielens", "write_transactions"]
 
 _LOG_START_MS = 1_650_816_000_000  # 2022-04-25 00:00 in China
 _DAY_MS = 86_400_000
@@ -127,6 +127,21 @@ def write_movielens(folder: Path, *, users: int = 30, movies: int = 40, original
     times = [int(s) if u <= users // 2 else None for u, s in zip(pairs[:, 0], seconds, strict=True)]
     columns = {"user_id": pairs[:, 0], "movie_id": pairs[:, 1], "rating": rating, "timestamp": times}
     _write(folder / "ratings.parquet", columns)
+
+
+def write_transactions(folder: Path, *, rows: int = 3_000, days: int = 136, seed: int = 0) -> None:
+    """Write a sample of the Fraud Detection Handbook's transactions into an existing folder, from 2018-04-01 on."""
+    rng = np.random.default_rng(seed)
+    seconds = np.sort(rng.integers(0, days * 86_400, rows))
+    columns = {
+        "TRANSACTION_ID": np.arange(rows),
+        "TX_TIME_SECONDS": seconds,
+        "CUSTOMER_ID": rng.integers(0, 20, rows),
+        "TERMINAL_ID": rng.integers(0, 15, rows),
+        "TX_AMOUNT": np.round(rng.exponential(50.0, rows), 2),
+        "TX_FRAUD": (rng.random(rows) < 0.03).astype(np.int64),
+    }
+    _write(folder / "transactions.parquet", columns)
 
 
 def _write(path: Path, columns: dict[str, Any]) -> None:
