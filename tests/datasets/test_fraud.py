@@ -81,7 +81,7 @@ def test_the_windows_of_the_handbook_come_out_of_the_delay(folder: Path) -> None
             assert values[f"count_transaction_by_customer_{days}d"][i] == len(amounts)
             usual = values[f"mean_transaction_amount_by_customer_{days}d"][i]
             assert usual == pytest.approx(amounts.mean() if len(amounts) else np.nan, abs=1e-6, nan_ok=True)
-    assert sharp > 2 * len(spine)  # of three windows a row
+    assert sharp > 1.5 * len(spine)  # of three windows a row
 
 
 def test_every_verdict_finds_its_transaction(folder: Path) -> None:
