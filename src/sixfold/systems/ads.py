@@ -2,7 +2,7 @@
 
 from sixfold.data import Contract, Events, Label, TimeSplit
 from sixfold.evaluate import PacedBidding, Plan, Probabilities, Rival
-from sixfold.features import FeatureSet, attribute, count, mean, rate, request
+from sixfold.features import FeatureSet, attribute, count, mean, request
 from sixfold.features import sum as total
 from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
 from sixfold.models import Downsampled, HashedRanker, TreeRanker
@@ -38,11 +38,7 @@ problem = Problem(
 )
 
 known = [*(request(name, kind) for name, kind in (numbers | categories).items()), attribute(meta.advertiser)]
-features = FeatureSet(
-    known,
-    rate(click.clicked, by=viewer, over="lifetime", prior=(1, 200)),
-    count(shown, by=viewer, over=("1h", "1d")), count(shown, by=(viewer, campaign), over=("1h", "1d")),
-)  # fmt: skip
+features = FeatureSet(known, [count(shown, by=key, over=("1h", "1d")) for key in (viewer, (viewer, campaign))])
 worth = attribute(meta.bid)
 pace = Pace(
     spent=total(shown.price, by=campaign, over="today"), budget=attribute(meta.budget),

@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "open_world"]
 
 _MODULES = {
+    "handbook": "handbook",
+    "handbook-tiny": "handbook",
     "shorts": "shorts",
     "shorts-tiny": "shorts",
     "cards": "cards",
     "shop": "shop",
     "shop-tiny": "shop",
+    "market": "market",
+    "market-tiny": "market",
 }
 
 NAMES = tuple(_MODULES)
