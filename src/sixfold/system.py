@@ -80,6 +80,8 @@ class System:
             yield "`act` in the pipeline and Choose as the task go together: give both or neither"
         if isinstance(task, Choose) and pipeline.act is not None and pipeline.act.default not in task.actions:
             yield f"the pipeline would do {pipeline.act.default!r}, but the actions are {', '.join(task.actions)}"
+        if pipeline.matchers and task.per.key is not str:
+            yield f"models of text match the text of the subject, but the keys of {task.per.name!r} are numbers"
         if isinstance(task, Forecast) and pipeline.sources:
             yield "a forecast has no sources: its candidates are the steps ahead"
         yield from self._forecast_problems()
@@ -148,7 +150,7 @@ class System:
                 yield f"limit {limit.metric!r}: nobody measures that; measured are {', '.join(measured)}"
 
     def _model_problems(self) -> Iterator[str]:
-        models = [*self.retrievers.items(), (self.ranker_name, self.ranker)]
+        models = [*self.retrievers.items(), *self.pipeline.matchers.items(), (self.ranker_name, self.ranker)]
         names = [name for name, _ in models]
         yield from (
             f"two models are called {name!r}: name them apart" for name in sorted(set(names)) if names.count(name) > 1
@@ -179,6 +181,7 @@ class System:
             yield self.spine.events
         yield from self.features.streams
         yield from FeatureSet(self.pipeline.features).streams
+        yield from (field.events for model in self.pipeline.matchers.values() for field in model.fields)
         if self.plan.only is not None:
             yield from FeatureSet(self.plan.only).streams
         yield from (contract.stream for contract in self.contracts)

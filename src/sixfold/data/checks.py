@@ -15,7 +15,7 @@ from sixfold.data.events import Events
 
 __all__ = ["MAX_ID", "MAX_TEXT", "Problem", "Rule", "row_problem", "row_type", "rules_of", "value_problem"]
 
-MAX_TEXT = 4_096
+MAX_TEXT = 32_768
 MAX_ID = 256
 _INT = 2**63
 

@@ -32,6 +32,7 @@ _KNOWN = {
     "talkingdata-adtracking-sample": _Known("talkingdata", "TalkingData", ("train_sample.parquet",)),
     "online-retail-ii-2009-2010": _Known("retail", "OnlineRetail", ("online_retail_2009_2010.parquet",)),
     "complete-journey-sample": _Known("journey", "CompleteJourney", ("transactions_sample.parquet",)),
+    "scifact": _Known("scifact", "SciFact", ("corpus.parquet",)),
     "squad-dev": _Known("squad", "Squad", ("questions_v2_dev16.parquet",)),
 }
 

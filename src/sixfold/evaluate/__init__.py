@@ -7,6 +7,7 @@ from sixfold.evaluate.paced_bidding import PacedBidding
 from sixfold.evaluate.plan import Plan, Rival
 from sixfold.evaluate.probabilities import Probabilities
 from sixfold.evaluate.rolling import RollingOrigin, StepByStep
+from sixfold.evaluate.search import SearchQuality
 
 __all__ = [
     "Detection",
@@ -16,6 +17,7 @@ __all__ = [
     "Probabilities",
     "Rival",
     "RollingOrigin",
+    "SearchQuality",
     "StepByStep",
     "Verdict",
     "bootstrap",

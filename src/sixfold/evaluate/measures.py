@@ -1,12 +1,13 @@
 """What a system wants measured beyond the figures that every system gets: one small config for each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from sixfold._core.table import Array, Table
 from sixfold.evaluate.bootstrap import Estimate
 from sixfold.evaluate.report import Comparison
+from sixfold.models.contract import FittedRanker
 from sixfold.serve.decision import Decision
 from sixfold.serve.stages import DecisionRequest
 
@@ -25,8 +26,8 @@ class Trial:
 
     `predictions` maps models to their heads, OURS first. `people` (n_rows,) are the subjects that intervals resample.
     `history` is the log by stream, `start` the instant at which the test range begins (microseconds). `decide` is the
-    whole pipeline over the state as of that instant. `request` makes a request of a row of the spine. Everything random
-    derives from `seed`.
+    whole pipeline over the state as of that instant, in any time. `request` makes a request of a row of the spine.
+    Everything random derives from `seed`. `rankers` are the models behind `predictions`.
     """
 
     spine: Table
@@ -39,6 +40,7 @@ class Trial:
     decide: Callable[[DecisionRequest], Decision]
     request: Callable[[int], DecisionRequest]
     seed: int
+    rankers: Mapping[str, FittedRanker] = field(default_factory=dict)
 
 
 @runtime_checkable

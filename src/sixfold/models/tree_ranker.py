@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ class TreeRanker:
     Categories enter as numbers, the most frequent first: with rates by category among the features, that costs nothing
     in quality, and it keeps prediction fast. Amounts are learnt as logarithms and always corrected to add up on the
     validation rows; `calibrate` does the same for probabilities, where validation has several days.
+
+    Predictions never fall as a feature in `rising` grows. Where rows were shown because they were good, such as judged
+    documents that no engine had found, this keeps a model from learning that a bad score is a good sign.
     """
 
     heads: tuple[Outcome, ...]
@@ -44,6 +48,7 @@ class TreeRanker:
     patience: int = 60
     l2: float = 5.0
     members: int = 1
+    rising: tuple[str, ...] = ()
 
     def fit(self, train: Dataset, validate: Dataset, *, seed: int, progress: Progress = silent) -> "FittedTreeRanker":
         """Learn from `train`, stop by `validate`; the same data, config and seed give the same bytes.
@@ -55,18 +60,24 @@ class TreeRanker:
         heads = tuple(outcome.name for outcome in self.heads)
         check_heads(heads, train, validate)
         encoder = Encoder.fit(train.features, categorical=self.categorical)
+        if lost := [name for name in self.rising if name in train.features and name not in encoder.numeric]:
+            raise ModelError(f"{self.name} must rise with {lost}, which are not numbers")
+        signs = [int(name in self.rising) for name in encoder.columns]
         units = {head: 0.05 * float(train.labels[head].mean()) for head in heads if head not in train.binary}
         matrices = [_matrix(encoder, part.features) for part in (train, validate)]
         trees = {}
+        grow = partial(self._grow, matrices=matrices, parts=(train, validate), signs=signs)
         for i, head in enumerate(heads):
             progress(f"training trees for {head}", i / len(heads))
-            trees[head] = self._grow(head, units.get(head), matrices, (train, validate), derive_seed(seed, head))
+            trees[head] = grow(units.get(head), head=head, seed=derive_seed(seed, head))
         progress("training trees", 1.0)
         raw = FittedTreeRanker(encoder, trees, units, Calibration({}))
         curves = fit_curves(raw.predict(validate.features), validate, binary=self.calibrate)
         return FittedTreeRanker(encoder, trees, units, curves)
 
-    def _grow(self, head: str, unit: float | None, matrices: list[Array], parts: Any, seed: int) -> Any:
+    def _grow(
+        self, unit: float | None, *, head: str, matrices: list[Array], parts: Any, signs: list[int], seed: int
+    ) -> Any:
         from catboost import Pool, sum_models
 
         pools = [
@@ -77,10 +88,10 @@ class TreeRanker:
         ]
         loss = "Logloss" if unit is None else "RMSE"
         seeds = [seed, *(derive_seed(seed, i) for i in range(1, self.members))]
-        grown = [self._member(loss, pools, each) for each in seeds]
+        grown = [self._member(loss, pools, signs, each) for each in seeds]
         return grown[0] if len(grown) == 1 else sum_models(grown, weights=[1 / len(grown)] * len(grown))
 
-    def _member(self, loss: str, pools: list[Any], seed: int) -> Any:
+    def _member(self, loss: str, pools: list[Any], signs: list[int], seed: int) -> Any:
         from catboost import CatBoost
 
         settings = {
@@ -96,6 +107,8 @@ class TreeRanker:
             "allow_writing_files": False,
             "logging_level": "Silent",
         }
+        if any(signs):
+            settings["monotone_constraints"] = signs
         model = CatBoost(settings)
         model.fit(pools[0], eval_set=pools[1])
         return model

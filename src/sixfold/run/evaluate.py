@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sixfold.evaluate.gates import Verdict, judge
 from sixfold.evaluate.measures import OURS, Trial
 from sixfold.evaluate.report import Comparison
 from sixfold.models.contract import Progress, silent
+from sixfold.run.evidence import with_evidence
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, fold_until, prepare
 from sixfold.run.ranking import RankingResult, judge_ranking
@@ -64,6 +66,8 @@ def evaluate(
     release_freed()
     bound = bind_content(system, home.candidate / "content", features, release="candidate")
     baselines = home.candidate / "baselines"
+    matchers = {name: bound.matcher(name) for name in system.pipeline.matchers}
+    prepared = replace(prepared, test=with_evidence(system, prepared.test, matchers))
     retrieval: list[Method] = []
     with one_thread():
         if system.retrievers:
@@ -102,9 +106,10 @@ def _trial(system: System, prepared: Prepared, bound: BoundPipeline, ranking: Ra
         history=prepared.history,
         people=test.spine[system.problem.task.per.name],
         start=start,
-        decide=bound.decide,
+        decide=partial(bound.decide, rungs=()),
         request=request,
         seed=seed,
+        rankers=ranking.rankers,
     )
 
 

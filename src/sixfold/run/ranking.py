@@ -22,6 +22,7 @@ from sixfold.frame import Entity, Forecast
 from sixfold.models.calibration import Curve
 from sixfold.models.contract import FittedRanker
 from sixfold.models.registry import load_ranker
+from sixfold.run.evidence import evidence_names
 from sixfold.run.prepare import Prepared
 from sixfold.run.train import static_features
 from sixfold.system import System
@@ -46,11 +47,12 @@ class HeadResult:
 
 @dataclass(frozen=True, slots=True)
 class RankingResult:
-    """All heads, the slices of the success label, and what every model predicted: model → heads, ours first."""
+    """All heads, the slices of the success label, every model, and what it predicted: model → heads, ours first."""
 
     heads: tuple[HeadResult, ...]
     slices: tuple[Slice, ...]
     predictions: Mapping[str, Table]
+    rankers: Mapping[str, FittedRanker]
 
 
 def judge_ranking(
@@ -60,12 +62,14 @@ def judge_ranking(
     test, validate = prepared.test, prepared.validate
     users = test.spine[system.problem.task.per.name]
     full = ranker.predict(test.features)
-    predicted = {OURS: full}
-    if len(static := static_features(system.features)):
-        predicted[STATIC] = load_ranker(baselines / "static").predict(test.features.select(static.names))
+    predicted, rankers = {OURS: full}, {OURS: ranker}
+    said = evidence_names(system)
+    if len(static := static_features(system.features)) or said:
+        rankers[STATIC] = load_ranker(baselines / "static")
+        predicted[STATIC] = rankers[STATIC].predict(test.features.select([*static.names, *said]))
     for rival in system.plan.rivals:
-        fitted = load_ranker(baselines / rival.name)
-        predicted[rival.name] = fitted.predict(test.features.select(rival.features.names))
+        rankers[rival.name] = load_ranker(baselines / rival.name)
+        predicted[rival.name] = rankers[rival.name].predict(test.features.select([*rival.features.names, *said]))
     heads = []
     # Forecasts are amounts per series and day: the plan's measures judge them, not how rows of all series are ordered.
     judged = () if isinstance(system.problem.task, Forecast) else system.labels
@@ -90,7 +94,7 @@ def judge_ranking(
             gain = compare(ours, plain, users=users, seed=seed, replicates=200)
         curve = calibration_curve(truth, full[label.name], users=users) if label.binary else None
         heads.append(HeadResult(label.name, label.binary, models, curve, gain, full[label.name]))
-    return RankingResult(tuple(heads), _slices(system, prepared, full, seed), predicted)
+    return RankingResult(tuple(heads), _slices(system, prepared, full, seed), predicted, rankers)
 
 
 def _compared(system: System) -> tuple[Entity, ...]:

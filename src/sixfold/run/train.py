@@ -19,9 +19,11 @@ from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Rank
 from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Ranker, Retriever, silent
+from sixfold.models.text.contract import FittedMatcher
 from sixfold.models.training_set import build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
 from sixfold.run.blend import tune_blend
+from sixfold.run.evidence import evidence_names, with_evidence
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, prepare
 from sixfold.serve import Popular, Retrieve
@@ -110,9 +112,11 @@ class _Training:
 
     def fit_all(self) -> Mapping[str, float]:
         """Everything, in the order in which it is needed; returns the weights of the blend."""
-        system, prepared = self.system, self.prepared
+        system = self.system
+        self._fit_matchers()
+        prepared = self.prepared
         ranker = self._fit_ranker(system.ranker, system.ranker_name, system.features, self.content / "models", 0.0)
-        if len(plain := static_features(system.features)):
+        if len(plain := static_features(system.features)) or evidence_names(system):
             self._fit_ranker(system.ranker, "static", plain, self.baselines, 0.4)
         for rival in system.plan.rivals:
             self._fit_ranker(rival.ranker, rival.name, rival.features, self.baselines, 0.45)
@@ -134,8 +138,25 @@ class _Training:
         elif isinstance(system.spine, Calendar):
             write_json(self.content / "act.json", {"utc_offset_s": prepared.utc_offset_s})
         scores = {f"predicted {head}": predicted[head] for head in predicted}
-        Reference.of({**prepared.validate.features, **scores}).save(self.content / "reference.json")
+        known = prepared.validate.features.select(system.features.names)
+        Reference.of({**known, **scores}).save(self.content / "reference.json")
         return weights
+
+    def _fit_matchers(self) -> None:
+        """The models of text, which learn from the catalogue alone, and what they say of the training rows."""
+        task, prepared = self.system.problem.task, self.prepared
+        fitted: dict[str, FittedMatcher] = {}
+        if not self.system.pipeline.matchers or task.item is None:
+            return
+        items = catalog(self.system.streams, prepared.history, item=task.item, at=prepared.bounds.test[0])
+        for name, config in self.system.pipeline.matchers.items():
+            with self._timed(name, 0.0) as tell:
+                seed = derive_seed(self.seed, name)
+                fitted[name] = config.fit(items, seed=seed, progress=tell, cache=self.content.parents[1] / "vectors")
+                _save(fitted[name], self.content / "models" / name)
+        with self._timed("what the models of text say", 0.0):
+            train, validate = (with_evidence(self.system, p, fitted) for p in (prepared.train, prepared.validate))
+        self.prepared = replace(prepared, train=train, validate=validate)
 
     def _tune(self, ranker: FittedRanker) -> Mapping[str, float]:
         """The weights of the blend, by retrievers that are used for nothing else, and go when they are known."""
@@ -150,7 +171,7 @@ class _Training:
 
     def _fit_ranker(self, config: Ranker, name: str, features: FeatureSet, folder: Path, share: float) -> FittedRanker:
         parts = [
-            replace(part, features=part.features.select(features.names))
+            replace(part, features=part.features.select([*features.names, *evidence_names(self.system)]))
             for part in (self.prepared.train, self.prepared.validate)
         ]
         with self._timed(name, share) as tell:
@@ -185,7 +206,7 @@ class _Training:
         return self._interactions[1]
 
 
-def _save(model: FittedRanker | FittedRetriever, folder: Path) -> None:
+def _save(model: FittedRanker | FittedRetriever | FittedMatcher, folder: Path) -> None:
     folder.mkdir()
     model.save(folder)
 

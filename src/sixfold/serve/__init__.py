@@ -2,15 +2,15 @@
 
 from sixfold.serve.acting import AlertBudget, CostThreshold
 from sixfold.serve.auction import Auction
-from sixfold.serve.candidates import Blend
+from sixfold.serve.candidates import Blend, Fuse
 from sixfold.serve.decision import Answer, Decision
-from sixfold.serve.filters import Seen
+from sixfold.serve.filters import Seen, Where
 from sixfold.serve.horizon import Horizon
 from sixfold.serve.pacing import Pace
 from sixfold.serve.pipeline import Pipeline
 from sixfold.serve.scoring import Score
 from sixfold.serve.selection import Cap, TopK
-from sixfold.serve.sources import Fresh, Popular, Retrieve
+from sixfold.serve.sources import Fresh, Match, Popular, Retrieve
 from sixfold.serve.stages import DecisionRequest
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "Decision",
     "DecisionRequest",
     "Fresh",
+    "Fuse",
     "Horizon",
+    "Match",
     "Pace",
     "Pipeline",
     "Popular",
@@ -31,4 +33,5 @@ __all__ = [
     "Score",
     "Seen",
     "TopK",
+    "Where",
 ]

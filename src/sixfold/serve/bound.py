@@ -18,6 +18,7 @@ from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Forecast, Rank, Task
 from sixfold.models.catalogue import top_rows
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.candidates import Candidates, all_of, best_first
 from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
 from sixfold.serve.horizon import Horizon
@@ -33,6 +34,9 @@ __all__ = ["BoundPipeline", "Content"]
 _SOURCES_SHARE = 0.5
 """Sources may use half of the budget: the rest is for ranking."""
 
+_KEPT_VALUES = 256
+"""Of how many values of filters the items are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -43,7 +47,7 @@ class Content:
     """
 
     release: str
-    models: Mapping[str, FittedRetriever | FittedRanker]
+    models: Mapping[str, FittedRetriever | FittedRanker | FittedMatcher]
     names: tuple[str, ...]
     fallback: Array = field(default_factory=lambda: np.empty(0, np.int64))
     settings: Mapping[str, float] = field(default_factory=dict)
@@ -53,13 +57,14 @@ class Content:
 class _Ranked:
     """Candidates, best first, with what ranking knew of them: nothing when it was left out.
 
-    `heads` and `features` go with the rows before ranking, which `order` names.
+    `heads`, `features` and `evidence` go with the rows before ranking, which `order` names.
     """
 
     candidates: Candidates
     order: Array | None = None
     heads: Table | None = None
     features: Table | None = None
+    evidence: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class BoundPipeline:
         self._timer = timer
         self._costs = Costs()
         self._firsts: dict[tuple[str, int, bool], tuple[Any, Array, Array]] = {}
+        self._having: dict[tuple[str, float | str], tuple[Any, Array]] = {}
         self._text_items = isinstance(task, Rank) and task.item.key is str
         self._ranker_name = str(getattr(pipeline.ranker, "name", "ranker"))
         self._check()
@@ -100,7 +106,7 @@ class BoundPipeline:
         self._extra = [feature.name for feature in chooser.features if feature.name not in ranked] if chooser else []
 
     def _check(self) -> None:
-        wanted = [*self.pipeline.retrievers, self._ranker_name]
+        wanted = [*self.pipeline.retrievers, *self.pipeline.matchers, self._ranker_name]
         if lost := [name for name in wanted if name not in self.content.models]:
             raise ModelError(f"release {self.release} lacks the models {lost}; it has {sorted(self.content.models)}")
         heads, objective = self.ranker().heads, self.pipeline.score.objective
@@ -131,6 +137,21 @@ class BoundPipeline:
     def retriever(self, name: str) -> FittedRetriever:
         """The release's retriever of that name."""
         return cast(FittedRetriever, self.content.models[name])
+
+    def matcher(self, name: str) -> FittedMatcher:
+        """The release's model of text of that name."""
+        return cast(FittedMatcher, self.content.models[name])
+
+    def having(self, feature: Feature, value: float | str, at: int, notes: Notes | None = None) -> Array:
+        """The keys of all items of which a feature has this very value, kept while nothing changes."""
+        standing = self.features.standing(feature.name, at)
+        kept = self._having.get((feature.name, value))
+        if kept is None or kept[0] != standing:
+            keys, values = self.features.known(feature.name, at, notes)
+            if len(self._having) >= _KEPT_VALUES:
+                self._having.clear()
+            kept = self._having[feature.name, value] = standing, keys[values == value]
+        return kept[1]
 
     def first(self, feature: Feature, k: int, least: bool, at: int, notes: Notes | None = None) -> Proposal:
         """The k items of the greatest or least value; who they are is found anew when their order may have changed."""
@@ -272,12 +293,19 @@ class BoundPipeline:
         if table is None:
             return _Ranked(top)
         features = table.select(self.content.names) if self._extra else table
-        scored = ladder.step("score", "no_rank", partial(self.pipeline.score.score, view, features), None, share=1.0)
+        evidence, known = None, features
+        if self.pipeline.asked:
+            say = partial(self.pipeline.score.evidence, view, top.keys)
+            evidence = ladder.step("evidence", "no_rank", say, None, share=1.0)
+            if evidence is None:
+                return _Ranked(top)
+            known = features.with_columns(evidence)
+        scored = ladder.step("score", "no_rank", partial(self.pipeline.score.score, view, known), None, share=1.0)
         if scored is None:
             return _Ranked(top)
         values, heads = scored
         order = best_first(values) if isinstance(self.task, Rank) else np.arange(len(values))
-        ranked = _Ranked(replace(top.take(order), values=values[order]), order, heads, features)
+        ranked = _Ranked(replace(top.take(order), values=values[order]), order, heads, features, evidence)
         view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra}, heads.take(order))
         return ranked
 
@@ -334,12 +362,13 @@ def _items(ranked: _Ranked, chosen: Selection) -> list[Item]:
 
 
 def _shown(ranked: _Ranked, chosen: Selection) -> dict[str, Any]:
-    """The shown items' features and heads, exactly as they were ranked by."""
+    """The shown items' features and heads, exactly as they were ranked by; what models said of them is kept apart."""
     if ranked.features is None or ranked.heads is None or ranked.order is None:
         return {}
     ids = ranked.candidates.keys[chosen.rows].tolist()
     rows = ranked.order[chosen.rows]
-    return {"ids": ids, "features": pack(ranked.features.take(rows)), "heads": pack(ranked.heads.take(rows))}
+    shown = {"ids": ids, "features": pack(ranked.features.take(rows)), "heads": pack(ranked.heads.take(rows))}
+    return shown if ranked.evidence is None else {**shown, "evidence": pack(ranked.evidence.take(rows))}
 
 
 def _why(n: int, found: int, candidates: int, removed: Mapping[str, int], notes: Sequence[str]) -> str:

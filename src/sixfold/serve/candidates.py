@@ -10,7 +10,7 @@ from sixfold._core.errors import DefinitionError
 from sixfold._core.table import Array
 from sixfold.models.blend import standardised
 
-__all__ = ["Blend", "Candidates", "all_of", "best_first"]
+__all__ = ["Blend", "Candidates", "Fuse", "all_of", "best_first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,35 @@ class Blend:
             scores[row, there] = values[::-1]
             start += len(mine)
         weights = np.array([self.weights.get(source, 1.0) for source in sources])
-        blend = weights @ standardised(scores)
+        blend = self._together(weights, ranks, scores)
         order = np.lexsort((-blend,))
         return Candidates(keys[first[order]], blend[order], sources, ranks[:, order], scores[:, order])
+
+    def _together(self, weights: Array, ranks: Array, scores: Array) -> Array:
+        """The score of each item, (n_items,), from what each source thought of it."""
+        del ranks
+        together: Array = weights @ standardised(scores)
+        return together
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse(Blend):
+    """One order by places alone: each source adds weight / (k + place), counted from 1, for what it proposes.
+
+    Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009): scores of any scale go together untuned.
+
+    >>> a = np.array([1, 2]), np.array([9.0, 5.0])
+    >>> b = np.array([3, 1]), np.array([0.4, 0.2])
+    >>> Fuse(k=1).merge({"a": a, "b": b}).blend.round(3).tolist()  # 1/2 + 1/3, 1/2, 1/3
+    [0.833, 0.5, 0.333]
+    """
+
+    k: int = 60
+
+    def _together(self, weights: Array, ranks: Array, scores: Array) -> Array:
+        del scores
+        added: Array = weights @ np.where(ranks >= 0, 1.0 / (self.k + 1 + np.maximum(ranks, 0)), 0.0)
+        return added
 
 
 def all_of(keys: Array) -> Candidates:

@@ -13,7 +13,7 @@ from sixfold.frame import Task
 from sixfold.serve.bound import BoundPipeline, Content
 from sixfold.serve.candidates import Blend
 from sixfold.serve.scoring import Score
-from sixfold.serve.sources import Popular, Retrieve
+from sixfold.serve.sources import Match, Popular, Retrieve
 from sixfold.serve.stages import Actor, Filter, Renderer, Selector, Source
 
 __all__ = ["Pipeline"]
@@ -92,6 +92,17 @@ class Pipeline:
     def retrievers(self) -> Mapping[str, Any]:
         """The configs of the retrievers, by name."""
         return {source.name: source.model for source in self.sources if isinstance(source, Retrieve)}
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """The configs of the models that scoring asks besides the ranker."""
+        return self.score.also if isinstance(self.score, Score) else ()
+
+    @property
+    def matchers(self) -> Mapping[str, Any]:
+        """The configs of the models of text that sources search in or that scoring asks, by name."""
+        searched = [source.model for source in self.sources if isinstance(source, Match)]
+        return {model.name: model for model in (*searched, *self.asked)}
 
     @property
     def ranker(self) -> Any:

@@ -19,6 +19,14 @@ class Score:
 
     ranker: Any
     objective: Objective | None = None
+    also: tuple[Any, ...] = ()
+
+    def evidence(self, view: View, keys: Array) -> Table:
+        """What the models in `also` say of each item and the text of the subject, a column for each thing said."""
+        said: dict[str, Array] = {}
+        for model in self.also:
+            said |= view.matcher(model.name).evidence(str(view.request.subject), keys)
+        return Table(said, n_rows=len(keys))
 
     def score(self, view: View, features: Table) -> tuple[Array, Table]:
         """Values and heads."""

@@ -8,9 +8,10 @@ import numpy as np
 from sixfold._core.errors import DefinitionError
 from sixfold.data.events import Events
 from sixfold.features.definitions import Age, Aggregate, Feature, Recent
+from sixfold.serve.filters import Where
 from sixfold.serve.stages import Proposal, View
 
-__all__ = ["Fresh", "Popular", "Retrieve"]
+__all__ = ["Fresh", "Match", "Popular", "Retrieve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,37 @@ class Retrieve:
     def propose(self, view: View) -> Proposal:
         """The retriever's answer."""
         return Proposal(*view.retriever(self.name).retrieve(view.value(self.history), self.k))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The best `k` documents of a model of text for the subject, where the subject is a text itself: a query.
+
+    With `where`, only the documents that the filter would keep are searched, so it never leaves too few.
+    """
+
+    model: Any
+    k: int
+    where: Where | None = None
+
+    def __post_init__(self) -> None:
+        if problems := _count_problems(self.k, f"Match({self.name!r})"):
+            raise DefinitionError(problems)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.model.name)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the filter reads."""
+        return () if self.where is None else self.where.features
+
+    def propose(self, view: View) -> Proposal:
+        """The model's answer."""
+        among = None if self.where is None else self.where.allowed(view)
+        return Proposal(*view.matcher(self.name).search(str(view.request.subject), self.k, among))
 
 
 @dataclass(frozen=True, slots=True)

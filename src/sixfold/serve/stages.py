@@ -11,6 +11,7 @@ import numpy as np
 from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.candidates import Candidates
 
 __all__ = [
@@ -123,6 +124,14 @@ class View(Protocol):
 
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
+        ...
+
+    def matcher(self, name: str) -> FittedMatcher:
+        """The release's model of text of that name."""
+        ...
+
+    def having(self, feature: Feature, value: float | str) -> Array:
+        """The keys of all items of which a feature of the item alone has this very value."""
         ...
 
 

@@ -9,6 +9,7 @@ from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.features.freshness import Notes
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.stages import DecisionRequest, Proposal
 
 if TYPE_CHECKING:
@@ -66,3 +67,11 @@ class RequestView:
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
         return self._bound.ranker()
+
+    def matcher(self, name: str) -> FittedMatcher:
+        """The release's model of text of that name."""
+        return self._bound.matcher(name)
+
+    def having(self, feature: Feature, value: float | str) -> Array:
+        """The keys of all items of which a feature of the item alone has this very value."""
+        return self._bound.having(feature, value, self.request.at, self.notes)

@@ -40,6 +40,11 @@ class BM25:
         if problems:
             raise DefinitionError(problems)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The score, its share of the best document's, and the share of the text's words that the document has."""
+        return self.name, f"{self.name}_share", f"{self.name}_covered"
+
     def fit(self, catalog: Table, *, seed: int, progress: Progress = silent, cache: Path | None = None) -> "FittedBM25":
         """Count the words; nothing about it is random, and nothing is worth keeping."""
         import bm25s
@@ -83,11 +88,6 @@ class FittedBM25:
         """The keys of the documents, (n_items,)."""
         return self._catalogue.keys
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The score, its share of the best document's, and the share of the text's words that the document has."""
-        return self._name, f"{self._name}_share", f"{self._name}_covered"
-
     def search(self, text: str, k: int, among: Array | None = None) -> tuple[Array, Array]:
         """The k best documents that share a word with the text: keys, float32 scores, ties by catalogue order."""
         scores = self._all(text)
@@ -104,11 +104,12 @@ class FittedBM25:
         return of_rows(self._all(text), self._catalogue.rows(keys))
 
     def evidence(self, text: str, keys: Array) -> Table:
-        """See `columns`; words count for the share that is covered as much as they are worth where they are rare."""
+        """See `BM25.columns`; of the share that is covered, rare words are worth more."""
         scores, rows = self._all(text), self._catalogue.rows(keys)
         best = float(scores.max(initial=0.0)) or 1.0
         found = of_rows(scores, rows).astype(np.float64)
-        return Table(dict(zip(self.columns, (found, found / best, self._covered(text, rows)), strict=True)))
+        name, covered = self._name, self._covered(text, rows)
+        return Table({name: found, f"{name}_share": found / best, f"{name}_covered": covered})
 
     def save(self, folder: Path) -> None:
         """Write model.json and arrays.npz."""

@@ -44,11 +44,6 @@ class FittedMatcher(Protocol):
         """The keys of the documents, (n_items,)."""
         ...
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of what `evidence` tells, the model's own name first."""
-        ...
-
     def search(self, text: str, k: int, among: Array | None = None) -> tuple[Array, Array]:
         """The k documents, of the keys `among` if given, that go best with a text: keys, float32 scores, best first."""
         ...
@@ -58,7 +53,7 @@ class FittedMatcher(Protocol):
         ...
 
     def evidence(self, text: str, keys: Array) -> Table:
-        """All that this model can say of these documents and a text: one float64 column for each of `columns`."""
+        """What the model can say of these documents and a text: a float64 column for each of its config's `columns`."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -77,6 +72,11 @@ class Matcher(Protocol):
     @property
     def fields(self) -> tuple[Field, ...]:
         """The fields of the catalogue that hold the text."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what the fitted model's `evidence` tells: the greater, the more speaks for the document."""
         ...
 
     def fit(

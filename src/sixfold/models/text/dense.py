@@ -42,6 +42,11 @@ class Dense:
         if problems := check_fields(self.name, self.fields):
             raise DefinitionError(problems)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The score, and how far it is behind that of the document found best, which has 0."""
+        return self.name, f"{self.name}_lead"
+
     def fit(
         self, catalog: Table, *, seed: int, progress: Progress = silent, cache: Path | None = None
     ) -> "FittedDense":
@@ -73,11 +78,6 @@ class FittedDense:
         """The vectors of the documents, (n_items, dim) float32."""
         return self._vectors
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The score, and how far it is below that of the document found best."""
-        return self._name, f"{self._name}_below"
-
     def search(self, text: str, k: int, among: Array | None = None) -> tuple[Array, Array]:
         """The k documents nearest in meaning: keys, float32 scores, best first, ties by catalogue order."""
         query = self._query(text)
@@ -103,11 +103,11 @@ class FittedDense:
         return np.asarray(np.where(rows >= 0, cosines, np.float32(np.nan)), np.float32)
 
     def evidence(self, text: str, keys: Array) -> Table:
-        """See `columns`."""
+        """See `Dense.columns`."""
         found = self.scores(text, keys).astype(np.float64)
         rows, _ = self._index.search(self._query(text), 1)
         best = float(_products(self._vectors[rows], self._query(text))[0])
-        return Table(dict(zip(self.columns, (found, best - found), strict=True)))
+        return Table({self._name: found, f"{self._name}_lead": found - best})
 
     def save(self, folder: Path) -> None:
         """Write model.json, arrays.npz, the encoder in a folder of its own and, where there is one, the index."""

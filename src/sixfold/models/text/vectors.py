@@ -37,7 +37,7 @@ def encode(
         for row, vector in zip(rows, encoder.encode([texts[row] for row in rows]), strict=True):
             known[digests[row].tobytes()] = vector
     vectors = np.array([known[digest.tobytes()] for digest in digests], np.float32)
-    if file is not None and missing:
+    if file is not None and (missing or set(known) != {digest.tobytes() for digest in digests}):
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".new")
         save_arrays(draft, {"digests": digests, "vectors": vectors})
