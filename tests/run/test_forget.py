@@ -15,18 +15,22 @@ import pytest
 
 from sixfold._core.errors import InputError, LogError, ServiceError
 from sixfold._core.table import Table, column
-from sixfold.data.privacy import ERASURE, KEY, erasures
+from sixfold.data.privacy import ERASURE, KEY, Pseudonyms, erasures
 from sixfold.data.quarantine import reject
+from sixfold.engines.memory.log import MemoryLog
 from sixfold.engines.sqlite.ids import digests
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.operate.releases import build_release, promote
 from sixfold.run.certificate import Certificate, verify
+from sixfold.run.erasure import survey
 from sixfold.run.exports import export_stream, remember_export
 from sixfold.run.forget import forget, resume
 from sixfold.run.home import Home, current_home, open_home, write_json
 from sixfold.run.ingest import ingest, make_ingest
+from sixfold.run.scan import Sought
 from sixfold.run.serve import state_at, take_snapshot
-from sixfold.system import load_system
+from sixfold.system import load_system, system_names
+from sixfold.testing.system_kit import tiny_world
 from sixfold.worlds.shorts import Shorts, ShortsConfig
 
 SYSTEM = load_system("video")
@@ -343,6 +347,38 @@ def test_one_that_was_cut_short_is_finished_before_the_next(home: Home) -> None:
     after = everything(home)
     assert not np.isin(after["user_meta"]["user"], [7, 8]).any()
     assert resume(home, SYSTEM) is None
+
+
+def test_who_is_named_in_the_context_of_others_decisions_goes_from_it() -> None:
+    fraud = load_system("fraud")
+    names = Pseudonyms(SECRET.encode())
+    sought = Sought.of("terminal", names.of("terminal", 3), names, (), is_item=False)
+    rows = []
+    for terminal in (3, 4):
+        request = {"subject": 7, "id": "d", "context": {"terminal": terminal, "amount": 12.5}, "n": 1, "at": 1}
+        rows.append([f"d{terminal}", json.dumps(request), '{"items":[]}', '{"features":{}}'])
+    texts = zip(("id", "request", "response", "record"), zip(*rows, strict=True), strict=True)
+    columns = {name: column(list(values), str) for name, values in texts}
+    log = MemoryLog()
+    log.append({"decision": Table({**columns, "at": np.array([1, 1]), "customer": np.array([7, 7])})}, now=1)
+    found = survey(log, fraud, sought, progress=lambda what, share: None)
+    assert not found.offsets
+    (row,) = found.replaced()["decision"].rows()
+    assert row["offset"] == 0 and json.loads(row["request"])["context"] == {"amount": 12.5}
+    assert json.loads(row["record"]) == {"erased": True}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", system_names())
+def test_anybody_of_any_system_can_be_forgotten(name: str, tmp_path: Path) -> None:
+    system = load_system(name)
+    home = open_home(tmp_path, name, "tiny")
+    ingest(home, system, tiny_world(system))
+    for entity in {key.name for stream in system.streams for key in stream.keys}:
+        key = next(table[entity][0] for table in everything(home).values() if entity in table)
+        made = forget(home, system, f"{entity}:{key}", clock=lambda: NOW)
+        assert sum(made.body["found"]["events"].values()) and verify(home, system, Path(made.file), at=NOW).confirmed
+        assert not any((table[entity] == key).any() for table in everything(home).values() if entity in table)
 
 
 def test_records_are_json_still(home: Home) -> None:

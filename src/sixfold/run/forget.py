@@ -245,6 +245,8 @@ class _Erasing:
                 shutil.rmtree(gone, ignore_errors=True)
                 folder.rename(gone)
             shutil.rmtree(folder.with_name(f".{folder.name}.erased"), ignore_errors=True)
+        for folder in self.home.releases.glob(".*"):  # what a release was being built in when something was killed
+            shutil.rmtree(folder)
         self.home.report.unlink(missing_ok=True)
         for path in _states(self.home.folder):
             path.unlink()
