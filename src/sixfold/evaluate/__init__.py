@@ -1,6 +1,5 @@
 """Phase 5, evaluate: metrics with intervals over users, slices, calibration, gates and the report."""
 
-from sixfold.evaluate.action_costs import ActionCosts
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.detection import Detection
 from sixfold.evaluate.gates import Verdict, judge
@@ -11,7 +10,6 @@ from sixfold.evaluate.rolling import RollingOrigin, StepByStep
 from sixfold.evaluate.search import SearchQuality
 
 __all__ = [
-    "ActionCosts",
     "Detection",
     "Estimate",
     "PacedBidding",

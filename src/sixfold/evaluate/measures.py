@@ -27,8 +27,7 @@ class Trial:
     `predictions` maps models to their heads, OURS first. `people` (n_rows,) are the subjects that intervals resample.
     `history` is the log by stream, `start` the instant at which the test range begins (microseconds). `decide` is the
     whole pipeline over the state as of that instant, in any time. `request` makes a request of a row of the spine.
-    Everything random derives from `seed`. `rankers` are the models behind `predictions`, `settings` what
-    the actor learnt.
+    Everything random derives from `seed`. `rankers` are the models behind `predictions`.
     """
 
     spine: Table
@@ -42,7 +41,6 @@ class Trial:
     request: Callable[[int], DecisionRequest]
     seed: int
     rankers: Mapping[str, FittedRanker] = field(default_factory=dict)
-    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

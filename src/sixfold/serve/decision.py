@@ -102,11 +102,15 @@ class Decides(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """Whether a decision came out byte for byte as it was answered, and both answers."""
+    """Whether a decision came out byte for byte as it was answered, and both answers.
+
+    Where it is `rewritten`, events that it saw were erased since, and it cannot come out the same.
+    """
 
     same: bool
     expected: bytes
     got: bytes
+    rewritten: bool = False
 
 
 def decision_events(per: Entity) -> Events:

@@ -105,7 +105,7 @@ def _add_decision_routes(app: FastAPI, service: Service) -> None:
         if result.same:
             return _json(Replayed(id, True))
         expected, got = (msgspec.json.decode(part, type=Answer) for part in (result.expected, result.got))
-        return _json(Replayed(id, False, expected, got))
+        return _json(Replayed(id, False, expected, got, rewritten=result.rewritten or msgspec.UNSET))
 
 
 def _add_operations(app: FastAPI, service: Service) -> None:

@@ -6,17 +6,18 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from sixfold._core.errors import ConflictError, NotFoundError, OverloadedError, ServiceError
+from sixfold._core.errors import ConflictError, InputError, NotFoundError, OverloadedError, ServiceError
 from sixfold._core.table import Table
 from sixfold._core.times import Clock
 from sixfold.data.ingest import Ingest, Prepared, Verdict
 from sixfold.data.log import Log
+from sixfold.data.privacy import MASK, erasures, rewritten
 from sixfold.data.retraction import RETRACTION
 from sixfold.features.definitions import Request
 from sixfold.features.online import OnlineFeatures
@@ -138,6 +139,9 @@ class Service:
         writer = self._working()
         if self._pipeline is None:
             raise ServiceError("no release serves yet", hint="train and release one with `sixfold release`")
+        if self.deployment.ingest.is_erased(self.deployment.task.per.name, subject):
+            what = f"that {self.deployment.task.per.name} was erased"
+            raise InputError(what, hint="who comes back needs a key of their own")
         if self._at_once >= self._most_at_once:
             raise OverloadedError(f"{self._at_once} requests are being answered", hint="send again in a second")
         self._at_once += 1
@@ -166,8 +170,9 @@ class Service:
         logged = msgspec.json.decode(row["request"])
         for name, value in (("subject", request.subject), ("n", request.n), ("context", dict(request.context))):
             if logged[name] != value:
+                was = MASK if self.deployment.ingest.personal else repr(logged[name])
                 raise ConflictError(
-                    f"decision {request.id!r} was made for {name} {logged[name]!r}, not {value!r}",
+                    f"decision {request.id!r} was made for {name} {was}, not {value!r}",
                     hint="give every decision an id of its own",
                 )
         response: str = row["response"]
@@ -221,7 +226,8 @@ class Service:
         for (stream, status), count in counts.items():
             self.metrics.ingested(stream, status, count)
         by_status = Counter(verdict.status for verdict in found)
-        return Verdicts(by_status["accepted"], by_status["duplicate"], by_status["quarantined"], found)
+        gone = by_status["erased"] or msgspec.UNSET
+        return Verdicts(by_status["accepted"], by_status["duplicate"], by_status["quarantined"], found, gone)
 
     async def decision(self, id_: str) -> Table:
         """The logged decision of that id as a table of one row; NotFoundError if there is none."""
@@ -234,7 +240,11 @@ class Service:
         """Decide again as of then, in another thread, one replay at a time."""
         row = await self.decision(id_)
         async with self._replaying:
-            return await asyncio.to_thread(replay, row, self.deployment.rebuild)
+            result = await asyncio.to_thread(replay, row, self.deployment.rebuild)
+        if result.same:
+            return result
+        facts = await self._working().call(erasures)
+        return replace(result, rewritten=bool(rewritten(facts, int(row["as_of"][0]))))
 
     def _working(self) -> LogWriter:
         if self._writer is None or self._writer.broken:

@@ -52,21 +52,26 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """What became of the events of a request, in their order."""
+    """What became of the events of a request, in their order; `erased` ones were about somebody who was erased."""
 
     accepted: int
     duplicates: int
     quarantined: int
     verdicts: list[Verdict]
+    erased: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """Whether a decision, made again as of then, is the same to the byte; both answers where it is not."""
+    """Whether a decision, made again as of then, is the same to the byte; both answers where it is not.
+
+    `rewritten` says that it cannot be: the log was rewritten by an erasure after this decision, of events that it saw.
+    """
 
     decision: str
     same: bool
     expected: Answer | None = None
     got: Answer | None = None
+    rewritten: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Explained(msgspec.Struct, frozen=True):
