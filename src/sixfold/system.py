@@ -14,7 +14,7 @@ from sixfold._core.hashing import fingerprint
 from sixfold._core.times import duration
 from sixfold.data.calendar import Calendar
 from sixfold.data.contract import Contract
-from sixfold.data.events import Events
+from sixfold.data.events import Events, Field
 from sixfold.data.expr import Expr
 from sixfold.data.labels import Label
 from sixfold.evaluate.plan import Plan
@@ -150,7 +150,8 @@ class System:
                 yield f"limit {limit.metric!r}: nobody measures that; measured are {', '.join(measured)}"
 
     def _model_problems(self) -> Iterator[str]:
-        models = [*self.retrievers.items(), *self.pipeline.matchers.items(), (self.ranker_name, self.ranker)]
+        kinds = (self.retrievers, self.pipeline.matchers, self.pipeline.readers, {self.ranker_name: self.ranker})
+        models = [named for kind in kinds for named in kind.items()]
         names = [name for name, _ in models]
         yield from (
             f"two models are called {name!r}: name them apart" for name in sorted(set(names)) if names.count(name) > 1
@@ -181,6 +182,8 @@ class System:
             yield self.spine.events
         yield from self.features.streams
         yield from FeatureSet(self.pipeline.features).streams
+        if isinstance(truth := getattr(self.pipeline.render, "truth", None), Field):
+            yield truth.events
         yield from (field.events for model in self.pipeline.matchers.values() for field in model.fields)
         if self.plan.only is not None:
             yield from FeatureSet(self.plan.only).streams

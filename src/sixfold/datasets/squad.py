@@ -65,7 +65,7 @@ _UNKNOWN = "Miscellaneous"
 """Questions of this group are in no published set: whether they have an answer is not known."""
 
 _START = instant("2018-06-11T00:00:00")
-_OPENING = 9 * 3_600 * SECOND
+_OPENING = 13 * 3_600 * SECOND
 _STEP = 60 * SECOND
 
 
@@ -91,7 +91,7 @@ class Squad:
 
     Somebody who asks about a paragraph has `pool` paragraphs of the article before them, which is what `asked` lists:
     those that share the rarest words with the question, its own always among them. `answer` says of the question's
-    own paragraph what is accepted: an event each, one with no text if there is no answer in it.
+    own paragraph what is accepted: an event each, one with nothing accepted if there is no answer in it.
     Raises DataError if a file is missing, damaged or not complete; `whole=False` takes samples in the same layout.
     """
 
@@ -135,7 +135,7 @@ class Squad:
                     mine = {"question": question.question, "passage": passage, "position": position, "decision": None}
                     asked.add(f"{question.id}-{passage}", at, mine)
                 for j, text in enumerate(question.answers or (None,)):
-                    mine = {"question": question.question, "passage": question.paragraph, "text": text}
+                    mine = {"question": question.question, "passage": question.paragraph, "accepted": text}
                     answers.add(f"{question.id}-{j}", at + _STEP // 2, {**mine, "found": text is not None})
         known = _stream(column([f"passage-{key}" for key in keys.tolist()], str), np.full(len(keys), _START), meta)
         streams = {

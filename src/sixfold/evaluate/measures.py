@@ -26,7 +26,8 @@ class Trial:
 
     `predictions` maps models to their heads, OURS first. `people` (n_rows,) are the subjects that intervals resample.
     `history` is the log by stream, `start` the instant at which the test range begins (microseconds). `decide` is the
-    whole pipeline over the state as of that instant, in any time. `request` makes a request of a row of the spine.
+    whole pipeline over the state as of that instant, in any time, `vary` the same with some stages replaced. `request`
+    makes a request of a row of the spine.
     Everything random derives from `seed`. `rankers` are the models behind `predictions`.
     """
 
@@ -40,6 +41,7 @@ class Trial:
     decide: Callable[[DecisionRequest], Decision]
     request: Callable[[int], DecisionRequest]
     seed: int
+    vary: Callable[..., Callable[[DecisionRequest], Decision]] | None = None
     rankers: Mapping[str, FittedRanker] = field(default_factory=dict)
 
 

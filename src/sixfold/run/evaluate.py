@@ -22,7 +22,7 @@ from sixfold.run.ranking import RankingResult, judge_ranking
 from sixfold.run.requests import request_of
 from sixfold.run.retrieval import Method, judge_retrieval
 from sixfold.run.serve import bind_content, one_thread
-from sixfold.serve import DecisionRequest
+from sixfold.serve import Decision, DecisionRequest
 from sixfold.serve.bound import BoundPipeline
 from sixfold.system import System
 
@@ -106,11 +106,19 @@ def _trial(system: System, prepared: Prepared, bound: BoundPipeline, ranking: Ra
         history=prepared.history,
         people=test.spine[system.problem.task.per.name],
         start=start,
-        decide=partial(bound.decide, rungs=()),
+        decide=partial(_unhurried, bound),
+        vary=lambda **stages: partial(_unhurried, bound.vary(**stages)),
         request=request,
         seed=seed,
         rankers=ranking.rankers,
     )
+
+
+def _unhurried(bound: BoundPipeline, request: DecisionRequest) -> Decision:
+    """The decision with all its stages, however long they take."""
+    pending = bound.begin(request, rungs=())
+    pending.listen()
+    return pending.finish()
 
 
 def _measured(system: System, retrieval: list[Method], ranking: RankingResult) -> dict[str, Estimate | float]:

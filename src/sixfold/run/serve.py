@@ -19,7 +19,8 @@ from sixfold.engines.sqlite.log import SqliteLog
 from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.features.online import OnlineFeatures
 from sixfold.models.contract import FittedRanker, FittedRetriever, Progress, silent
-from sixfold.models.registry import load_matcher, load_ranker, load_retriever
+from sixfold.models.reading.contract import FittedReader
+from sixfold.models.registry import load_matcher, load_ranker, load_reader, load_retriever
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.operate.releases import Release, moves, open_release
 from sixfold.run.home import Home, read_json, write_json
@@ -48,12 +49,15 @@ _NAMED = 5
 """How many changed definitions an error names."""
 
 
-def load_models(system: System, folder: Path) -> dict[str, FittedRetriever | FittedRanker | FittedMatcher]:
+def load_models(
+    system: System, folder: Path
+) -> dict[str, FittedRetriever | FittedRanker | FittedMatcher | FittedReader]:
     """Every model of the pipeline out of the folder that holds one folder for each."""
-    models: dict[str, FittedRetriever | FittedRanker | FittedMatcher] = {
+    models: dict[str, FittedRetriever | FittedRanker | FittedMatcher | FittedReader] = {
         name: load_retriever(folder / name) for name in system.retrievers
     }
     models |= {name: load_matcher(folder / name) for name in system.pipeline.matchers}
+    models |= {name: load_reader(folder / name) for name in system.pipeline.readers}
     models[system.ranker_name] = load_ranker(folder / system.ranker_name)
     return models
 

@@ -19,6 +19,7 @@ from sixfold.features.definitions import Recent, Request
 from sixfold.features.featureset import FeatureSet
 from sixfold.frame import Rank
 from sixfold.models.contract import FittedRanker, FittedRetriever, Interactions, Progress, Ranker, Retriever, silent
+from sixfold.models.reading.contract import FittedReader
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.models.training_set import build_interactions, catalog, known_keys, offset_at
 from sixfold.operate.drift import Reference
@@ -26,6 +27,7 @@ from sixfold.run.blend import tune_blend
 from sixfold.run.evidence import evidence_names, with_evidence
 from sixfold.run.home import Home, read_json, write_json
 from sixfold.run.prepare import Prepared, prepare
+from sixfold.run.reading import Reads, examples_of, reads
 from sixfold.serve import Popular, Retrieve
 from sixfold.system import System
 
@@ -128,6 +130,8 @@ class _Training:
         for name, config in system.retrievers.items():
             with self._timed(name, 0.75) as tell:
                 self._fit_and_save(config, histories[name], self.content / "models", tell)
+        if (stage := reads(system)) is not None:
+            self._fit_reader(stage)
         if system.pipeline.fallback is not None:
             np.savez(self.content / "fallback.npz", keys=_fallback(system, prepared, system.pipeline.fallback))
         write_json(self.content / "blend.json", weights)
@@ -179,6 +183,15 @@ class _Training:
             _save(ranker, folder / name)
         return ranker
 
+    def _fit_reader(self, stage: Reads) -> None:
+        parts = [
+            examples_of(self.system, part, self.prepared.history, stage)
+            for part in (self.prepared.train, self.prepared.validate)
+        ]
+        with self._timed(stage.reader.name, 0.85) as tell:
+            reader = stage.reader.fit(*parts, seed=derive_seed(self.seed, stage.reader.name), progress=tell)
+            _save(reader, self.content / "models" / stage.reader.name)
+
     def _histories(self) -> dict[str, Recent]:
         return {source.name: source.history for source in self.system.pipeline.sources if isinstance(source, Retrieve)}
 
@@ -206,7 +219,7 @@ class _Training:
         return self._interactions[1]
 
 
-def _save(model: FittedRanker | FittedRetriever | FittedMatcher, folder: Path) -> None:
+def _save(model: FittedRanker | FittedRetriever | FittedMatcher | FittedReader, folder: Path) -> None:
     folder.mkdir()
     model.save(folder)
 

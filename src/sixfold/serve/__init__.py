@@ -4,7 +4,10 @@ from sixfold.serve.acting import AlertBudget, CostThreshold
 from sixfold.serve.auction import Auction
 from sixfold.serve.candidates import Blend, Fuse
 from sixfold.serve.decision import Answer, Decision
+from sixfold.serve.endpoint import Chat
+from sixfold.serve.extract import Extract
 from sixfold.serve.filters import Seen, Where
+from sixfold.serve.generate import Generate
 from sixfold.serve.horizon import Horizon
 from sixfold.serve.pacing import Pace
 from sixfold.serve.pipeline import Pipeline
@@ -19,11 +22,14 @@ __all__ = [
     "Auction",
     "Blend",
     "Cap",
+    "Chat",
     "CostThreshold",
     "Decision",
     "DecisionRequest",
+    "Extract",
     "Fresh",
     "Fuse",
+    "Generate",
     "Horizon",
     "Match",
     "Pace",

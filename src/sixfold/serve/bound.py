@@ -18,12 +18,26 @@ from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Forecast, Rank, Task
 from sixfold.models.catalogue import top_rows
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.reading.contract import FittedReader
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.candidates import Candidates, all_of, best_first
 from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
 from sixfold.serve.horizon import Horizon
 from sixfold.serve.ladder import Costs, Ladder
-from sixfold.serve.stages import Act, Actor, DecisionRequest, Filter, Proposal, Rendered, Selection, Source, View
+from sixfold.serve.pending import Pending
+from sixfold.serve.stages import (
+    Act,
+    Actor,
+    DecisionRequest,
+    Filter,
+    Inquirer,
+    Inquiry,
+    Proposal,
+    Rendered,
+    Selection,
+    Source,
+    View,
+)
 from sixfold.serve.view import RequestView
 
 if TYPE_CHECKING:
@@ -47,7 +61,7 @@ class Content:
     """
 
     release: str
-    models: Mapping[str, FittedRetriever | FittedRanker | FittedMatcher]
+    models: Mapping[str, FittedRetriever | FittedRanker | FittedMatcher | FittedReader]
     names: tuple[str, ...]
     fallback: Array = field(default_factory=lambda: np.empty(0, np.int64))
     settings: Mapping[str, float] = field(default_factory=dict)
@@ -106,7 +120,7 @@ class BoundPipeline:
         self._extra = [feature.name for feature in chooser.features if feature.name not in ranked] if chooser else []
 
     def _check(self) -> None:
-        wanted = [*self.pipeline.retrievers, *self.pipeline.matchers, self._ranker_name]
+        wanted = [*self.pipeline.retrievers, *self.pipeline.matchers, *self.pipeline.readers, self._ranker_name]
         if lost := [name for name in wanted if name not in self.content.models]:
             raise ModelError(f"release {self.release} lacks the models {lost}; it has {sorted(self.content.models)}")
         heads, objective = self.ranker().heads, self.pipeline.score.objective
@@ -142,6 +156,10 @@ class BoundPipeline:
         """The release's model of text of that name."""
         return cast(FittedMatcher, self.content.models[name])
 
+    def reader(self, name: str) -> FittedReader:
+        """The release's reader of that name."""
+        return cast(FittedReader, self.content.models[name])
+
     def having(self, feature: Feature, value: float | str, at: int, notes: Notes | None = None) -> Array:
         """The keys of all items of which a feature has this very value, kept while nothing changes."""
         standing = self.features.standing(feature.name, at)
@@ -168,26 +186,47 @@ class BoundPipeline:
             kept = self._firsts[feature.name, k, least] = standing, top, keys[top]
         return Proposal(kept[2], values[kept[1]])
 
-    def decide(self, request: DecisionRequest, *, rungs: Sequence[str] | None = None) -> Decision:
-        """The decision over the present state. With `rungs`, a replay, exactly those are taken in any time."""
+    def decide(
+        self, request: DecisionRequest, *, rungs: Sequence[str] | None = None, heard: str | None = None
+    ) -> Decision:
+        """The decision over the present state. With `rungs`, a replay: those are taken, `heard` is what was replied."""
+        pending = self.begin(request, rungs=rungs)
+        if rungs is None:
+            pending.listen()
+        else:
+            pending.recall(heard)
+        return pending.finish()
+
+    def begin(self, request: DecisionRequest, *, rungs: Sequence[str] | None = None) -> Pending:
+        """Decide all but the words: whoever answers many requests can let others pass while a reply is waited for."""
         ladder = Ladder(int(self.pipeline.budget_ms * 1e6), self._costs, self._timer, rungs)
-        seed = seed_of(self.release, request.id)
         as_of = self.features.offset
         notes = Notes(ladder.is_down, ladder.went_down) if self.features.declares else None
         view = RequestView(self, request, notes)
         if self.pipeline.act is not None:
             made = self._act(view, ladder, self.pipeline.act)
         else:
-            made = self._slate(view, ladder, np.random.default_rng(seed))
-        text = self._render(view, ladder, made.items)
+            made = self._slate(view, ladder, np.random.default_rng(seed_of(self.release, request.id)))
+        inquiry = self._inquire(view, ladder, made.items)
+        name = "" if self.pipeline.render is None else self.pipeline.render.name
+        return Pending(ladder, name, inquiry, partial(self._finish, view, ladder, made, as_of))
+
+    def _finish(self, view: RequestView, ladder: Ladder, made: _Made, as_of: int, pending: Pending) -> Decision:
+        request, written = view.request, pending.written()
+        text: dict[str, Any] = {}
+        if written is not None:
+            text = {"text": written.text, "citations": list(written.citations), "refused": written.refused}
+            text["detail"] = dict(written.detail)
         answer = Answer(
             request.id, request.subject, request.at, as_of, self.release, ladder.rungs, made.complete, made.why,
             made.items, **text,
         )  # fmt: skip
         record = {**made.record, "causes": ladder.causes}
-        if notes is not None and notes.answered:
-            record["absent"] = notes.answered
-        response = msgspec.json.encode(answer)
+        if pending.heard is not None:
+            record["heard"] = pending.heard
+        if view.notes is not None and view.notes.answered:
+            record["absent"] = view.notes.answered
+        response, seed = msgspec.json.encode(answer), seed_of(self.release, request.id)
         taken = tuple(ladder.rungs)
         return Decision(request, as_of, self.release, seed, taken, answer.complete, response, record, ladder.took)
 
@@ -224,16 +263,19 @@ class BoundPipeline:
         record = {"ids": [act.action], "values": dict(act.values), "features": pack(features), "heads": pack(heads)}
         return _Made([item], record, True, "")
 
-    def _render(self, view: RequestView, ladder: Ladder, items: Sequence[Item]) -> dict[str, Any]:
-        """What the answer says in words, if the pipeline writes."""
+    def _inquire(self, view: RequestView, ladder: Ladder, items: Sequence[Item]) -> Inquiry | None:
+        """What the answer will say in words, if the pipeline writes."""
         renderer = self.pipeline.render
         if renderer is None:
-            return {}
+            return None
         keys = np.array([item.id for item in items], object if self._text_items else np.int64)
-        nothing = Rendered("", refused=True)
-        made = ladder.step(f"render:{renderer.name}", "no_text", partial(renderer.render, view, keys), nothing)
-        detail = dict(made.detail)
-        return {"text": made.text, "citations": list(made.citations), "refused": made.refused, "detail": detail}
+
+        def ask() -> Inquiry:
+            if isinstance(renderer, Inquirer):
+                return renderer.inquire(view, keys)
+            return _said(renderer.render(view, keys))
+
+        return ladder.step(f"render:{renderer.name}", "no_text", ask, _said(Rendered("", refused=True)))
 
     def candidate_columns(self, keys: Array, at: int) -> Mapping[str, Array]:
         """What tells candidates apart: the item's key, or what is known beforehand of the step ahead."""
@@ -244,6 +286,10 @@ class BoundPipeline:
     def moment(self, at: int) -> int:
         """The instant that features are read at: that of the request, or of a forecast the midnight it begins at."""
         return self.pipeline.select.origin(at) if isinstance(self.pipeline.select, Horizon) else at
+
+    def vary(self, **stages: Any) -> "BoundPipeline":
+        """The same over the same state with some stages replaced, such as `render`: to see what they change."""
+        return replace(self.pipeline, **stages).bind(self.content, self.features, task=self.task, timer=self._timer)
 
     def view(self, request: DecisionRequest) -> View:
         """What the stages of this pipeline see of a request: for trying a stage alone."""
@@ -335,6 +381,11 @@ class BoundPipeline:
             listed = keys.tolist()
             items += [_item(listed[r], [Reason("fallback", r, None)]) for r in rows if listed[r] not in taken]
         return items[:short]
+
+
+def _said(rendered: Rendered) -> Inquiry:
+    """What needs nobody outside."""
+    return Inquiry(None, lambda _: rendered)
 
 
 def _item(key: int | str, reasons: list[Reason]) -> Item:

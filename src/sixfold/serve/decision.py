@@ -95,8 +95,10 @@ class Decision:
 class Decides(Protocol):
     """A pipeline bound to a release and a state."""
 
-    def decide(self, request: DecisionRequest, *, rungs: Sequence[str] | None = None) -> Decision:
-        """Answer the request; with `rungs`, take exactly those."""
+    def decide(
+        self, request: DecisionRequest, *, rungs: Sequence[str] | None = None, heard: str | None = None
+    ) -> Decision:
+        """Answer the request; with `rungs`, take exactly those, and `heard` for the reply that came from outside."""
         ...
 
 
@@ -137,9 +139,19 @@ def replay(decision: Table, rebuild: Callable[[str, int], Decides]) -> ReplayRes
         raise InputError(f"the event cannot be read as a decision: {error}") from error
     request = DecisionRequest(asked.id, asked.subject, asked.n, asked.at, asked.context)
     rungs = [rung for rung in row["rungs"].split(",") if rung]
-    again = rebuild(row["release"], row["as_of"]).decide(request, rungs=rungs)
+    heard = _heard(row.get("record"))
+    again = rebuild(row["release"], row["as_of"]).decide(request, rungs=rungs, heard=heard)
     expected = row["response"].encode()
     return ReplayResult(again.response == expected, expected, again.response)
+
+
+def _heard(record: str | None) -> str | None:
+    """The reply from outside that a decision was written with."""
+    return msgspec.json.decode(record, type=_Record).heard if record else None
+
+
+class _Record(msgspec.Struct):
+    heard: str | None = None
 
 
 class _Asked(msgspec.Struct):

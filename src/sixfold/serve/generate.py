@@ -5,10 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sixfold._core.errors import DefinitionError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array
+from sixfold.data.events import Field
 from sixfold.features.definitions import Feature
 from sixfold.serve.endpoint import Generator, Message
 from sixfold.serve.extract import Extract, Quotable
@@ -54,9 +56,19 @@ class Generate:
         return self.extract.features
 
     @property
-    def reader(self) -> object:
+    def reader(self) -> Any:
         """The reader of the quoted answer."""
         return self.extract.reader
+
+    @property
+    def text(self) -> Feature:
+        """The passages' text."""
+        return self.extract.text
+
+    @property
+    def truth(self) -> Field:
+        """What the reader learns from."""
+        return self.extract.truth
 
     def render(self, view: View, keys: Array) -> Rendered:
         """The quoted answer: what is said where no generator is heard."""

@@ -105,6 +105,12 @@ class Pipeline:
         return {model.name: model for model in (*searched, *self.asked)}
 
     @property
+    def readers(self) -> Mapping[str, Any]:
+        """The config of the reader that finds answers for what is written, by name; empty where nothing is."""
+        reader = getattr(self.render, "reader", None)
+        return {} if reader is None else {reader.name: reader}
+
+    @property
     def ranker(self) -> Any:
         """The config of the ranker."""
         return self.score.ranker

@@ -23,8 +23,9 @@ from sixfold.features.definitions import Request
 from sixfold.features.online import OnlineFeatures
 from sixfold.frame import Task
 from sixfold.serve.bound import BoundPipeline
-from sixfold.serve.decision import ReplayResult, decision_events, replay
+from sixfold.serve.decision import Decision, ReplayResult, decision_events, replay
 from sixfold.serve.metrics import Metrics
+from sixfold.serve.pending import Pending
 from sixfold.serve.stages import DecisionRequest
 from sixfold.serve.wire import Verdicts
 from sixfold.serve.writer import LogWriter, Offsets
@@ -85,6 +86,7 @@ class Service:
         }
         self._most_at_once = most_at_once
         self._at_once = 0
+        self._listening = 0
         self._pipeline: BoundPipeline | None = None
         self._wanted: str | None = None
         self._refused: dict[str, str] = {}
@@ -145,7 +147,7 @@ class Service:
         if self._at_once >= self._most_at_once:
             raise OverloadedError(f"{self._at_once} requests are being answered", hint="send again in a second")
         self._at_once += 1
-        writer.expected = self._at_once
+        writer.expected = self._at_once - self._listening
         try:
             # One decision a turn of the loop: between two, those that have become durable are sent. Who has the turn
             # waits for the next one first, or all requests that came in together would be decided in this one.
@@ -153,8 +155,11 @@ class Service:
                 await asyncio.sleep(0)
                 asked = n if n is not None else self._pipeline.pipeline.n
                 request = DecisionRequest(id_ or uuid.uuid4().hex, subject, asked, self.deployment.clock(), context)
-                decision = self._pipeline.decide(request)
-                row = decision.row(self.deployment.task.per)
+                pending = self._pipeline.begin(request)
+                decision = None if pending.asks else pending.finish()
+            if decision is None:
+                decision = await self._heard(pending)
+            row = decision.row(self.deployment.task.per)
             offsets = await writer.append({self.decisions.name: row}, folded=False)
             if offsets[self.decisions.name][0] < 0:
                 return await self._answered_before(request)
@@ -163,7 +168,16 @@ class Service:
             return decision.response
         finally:
             self._at_once -= 1
-            writer.expected = self._at_once
+            writer.expected = self._at_once - self._listening
+
+    async def _heard(self, pending: Pending) -> Decision:
+        """The decision with a reply from outside, for which nobody waits but who asked."""
+        self._listening += 1
+        try:
+            await asyncio.to_thread(pending.listen)
+        finally:
+            self._listening -= 1
+        return pending.finish()
 
     async def _answered_before(self, request: DecisionRequest) -> bytes:
         row = (await self.decision(request.id)).row(0)

@@ -1,6 +1,6 @@
 """The stage protocols: a stage is one frozen config with one function. The framework times, guards and counts it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -11,6 +11,7 @@ import numpy as np
 from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.reading.contract import FittedReader
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.candidates import Candidates
 
@@ -21,6 +22,8 @@ __all__ = [
     "DecisionRequest",
     "Detail",
     "Filter",
+    "Inquirer",
+    "Inquiry",
     "Proposal",
     "Rendered",
     "Renderer",
@@ -93,6 +96,17 @@ class Rendered(NamedTuple):
     detail: Detail = MappingProxyType({})
 
 
+class Inquiry(NamedTuple):
+    """A text that waits for a reply from outside.
+
+    `ask` gets it, in seconds and in another thread; None where there is nothing to ask. `finish` writes with what was
+    heard, None for nothing; it depends on that alone, and reads no state: a replay gives it the reply of then.
+    """
+
+    ask: Callable[[], str] | None
+    finish: Callable[[str | None], Rendered]
+
+
 class View(Protocol):
     """What a stage may look at: one request over one prefix of the log and one release."""
 
@@ -124,6 +138,10 @@ class View(Protocol):
 
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
+        ...
+
+    def reader(self, name: str) -> FittedReader:
+        """The release's reader of that name."""
         ...
 
     def matcher(self, name: str) -> FittedMatcher:
@@ -245,4 +263,13 @@ class Renderer(Protocol):
 
     def render(self, view: View, keys: Array) -> Rendered:
         """A text about the items shown, best first."""
+        ...
+
+
+@runtime_checkable
+class Inquirer(Renderer, Protocol):
+    """A renderer that asks somebody outside, such as a language model."""
+
+    def inquire(self, view: View, keys: Array) -> Inquiry:
+        """What to ask about the items shown, best first, and how to write with the reply."""
         ...

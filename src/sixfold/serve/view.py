@@ -9,6 +9,7 @@ from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
 from sixfold.features.freshness import Notes
 from sixfold.models.contract import FittedRanker, FittedRetriever
+from sixfold.models.reading.contract import FittedReader
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.serve.stages import DecisionRequest, Proposal
 
@@ -67,6 +68,10 @@ class RequestView:
     def ranker(self) -> FittedRanker:
         """The release's ranker."""
         return self._bound.ranker()
+
+    def reader(self, name: str) -> FittedReader:
+        """The release's reader of that name."""
+        return self._bound.reader(name)
 
     def matcher(self, name: str) -> FittedMatcher:
         """The release's model of text of that name."""

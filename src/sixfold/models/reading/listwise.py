@@ -11,7 +11,7 @@ from sixfold._core.table import Array
 
 __all__ = ["Lists", "Listwise"]
 
-_LEAST_STEPS = 600  # a few questions are gone through more often
+_LEAST_STEPS = 300  # a few questions are gone through more often
 _BOUND = 4.0  # standardised features are clipped: no single look decides
 
 
