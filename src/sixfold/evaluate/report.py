@@ -221,6 +221,7 @@ def direction(metric: str) -> str:
         "normalised entropy",
         "expected calibration error",
         "off plan",
+        "cost per day",
     )
     return "lower" if name in lower else "higher"
 

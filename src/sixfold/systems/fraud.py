@@ -1,7 +1,7 @@
 """Card fraud: which payments somebody should look at, when a hundred a day is all there is time for."""
 
 from sixfold.data import Contract, Events, Label, TimeSplit
-from sixfold.evaluate import Detection, Plan, Rival
+from sixfold.evaluate import ActionCosts, Detection, Plan, Rival
 from sixfold.features import FeatureSet, attribute, computed, count, last, mean, rate, request, std, time_since_last
 from sixfold.features import max as most
 from sixfold.frame import Choose, Entity, Limit, Problem, Scale
@@ -55,20 +55,21 @@ features = FeatureSet(
     *count(verdict, by=terminal, over=("14d", "37d"), where=bad),
     *(rate(bad, by=customer, over="14d"), time_since_last(verdict, by=customer, where=bad)),
 )
-review = CostThreshold(fraud, cost=5.0, amount=amount)  # a look costs as much as losing 5
+review = CostThreshold(fraud, cost=2.0, amount=amount)  # a look costs as much as losing 2
+alerts = AlertBudget(review, per_day=100, spent=count(alert, by=(), over="today"))
 
 system = System(
     "fraud", problem=problem, spine=transaction, labels=(fraud,), features=features, data="cards",
     contracts=(Contract(transaction, {"an amount is not negative": ~(paid < 0)}),),
     plan=Plan(
         split=TimeSplit(train="14d", validate="7d", test="7d", gap="7d", newest="train"),
-        measures=(Detection(fraud, per=customer, k=100),),
+        measures=(Detection(fraud, per=customer, k=100), ActionCosts(alerts)),
         only=computed("not_known_compromised", attribute(card.compromised).fill(0) < 1),
         rivals=(Rival("logistic regression, the handbook's features", LinearRanker((fraud,)), handbook),
                 Rival("trees, the handbook's features", TreeRanker((fraud,)), handbook)),
     ),
     pipeline=Pipeline(
         score=Score(TreeRanker((fraud,), l2=1.0, learning_rate=0.05, members=5)),
-        act=AlertBudget(review, per_day=100, spent=count(alert, by=(), over="today")),
+        act=alerts,
     ),
 )  # fmt: skip
