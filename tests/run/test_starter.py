@@ -18,7 +18,7 @@ def test_the_file_is_a_commented_system_of_that_name(like: str, tmp_path: Path) 
     made = start("mine", like, tmp_path)
     system = load_system(made.file)
     assert (system.name, system.data) == ("mine", "mine-data")
-    assert set(made.events) >= {system.spine.name} | {label.outcome.name for label in system.labels} - {"calendar"}
+    assert set(made.events) >= ({system.spine.name} | {label.outcome.name for label in system.labels}) - {"calendar"}
     text = Path(made.file).read_text()
     for said in (
         "# Who and what",

@@ -76,7 +76,7 @@ class OnlineRetail:
         at = instants(raw, "InvoiceDate")
         lines = lines[np.argsort(at[lines], kind="stable")]
         product, at = column(code[lines].tolist(), str), at[lines]
-        description = texts(raw, "Description")[lines]
+        description = column([text.strip() if text else None for text in texts(raw, "Description")[lines]], str)
         invoice = texts(raw, "Invoice")[lines].tolist()
         customer = raw["Customer ID"].cast(pa.int64()).to_pylist()
         sale = {

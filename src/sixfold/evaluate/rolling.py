@@ -58,14 +58,17 @@ class RollingOrigin:
             name: {metric: interval(_metric(two)) for metric, two in terms.items()} for name, terms in found.items()
         }
         figures = {metric.lower(): estimate for metric, estimate in values[OURS].items()}
-        note = ""
-        if self.naive in found:
-            for metric in ("wMAPE", "pinball"):
-                pair = _metric(found[self.naive][metric]), _metric(found[OURS][metric])
-                figures[f"{metric.lower()}_gain"] = compare(*pair, users=series, seed=trial.seed)
-            gains = " and ".join(f"{figures[f'{m.lower()}_gain']} in {m}" for m in ("wMAPE", "pinball"))
-            note = f"ahead of {self.naive} by {gains}"
-        entries = tuple(Entry(n, v, n == OURS, note if n == OURS else "") for n, v in values.items())
+        notes = {}
+        for name, terms in found.items():
+            if name != OURS:
+                gains = {}
+                for metric in ("wMAPE", "pinball"):
+                    pair = _metric(terms[metric]), _metric(found[OURS][metric])
+                    gains[metric] = compare(*pair, users=series, seed=trial.seed)
+                notes[name] = "behind by " + " and ".join(f"{gain} in {metric}" for metric, gain in gains.items())
+                if name == self.naive:
+                    figures |= {f"{metric.lower()}_gain": gain for metric, gain in gains.items()}
+        entries = tuple(Entry(name, v, name == OURS, notes.get(name, "")) for name, v in values.items())
         first, last = (datetime.fromtimestamp(_at(trial, end) / SECOND, UTC) for end in (0, -1))
         protocol = (
             f"{len(trial.spine):,} days of {len(series):,} series, forecast from {len(np.unique(trial.spine['at']))} "

@@ -1,6 +1,6 @@
 """Conformal intervals: quantiles stretched or shrunk about the median until they hold what they promise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +11,7 @@ from sixfold._core.table import Array
 
 __all__ = ["Interval"]
 
-_GROUPS = 10
+_GROUPS = 20
 _ROWS = 200
 
 
@@ -47,13 +47,14 @@ class Interval:
         group = np.searchsorted(edges, high)
         needed = _needed(actual, low, median, high, 0.5 if whole else 0.0)
         parts = [np.sort(needed[group == g]) for g in range(len(edges) + 1)]
-        factors = np.ones(len(parts))
         least, most = 0.0, 1.0
         for _ in range(30):
             middle = (least + most) / 2
-            factors = np.array([_quantile(part, middle) for part in parts])
-            least, most = (middle, most) if (needed <= factors[group]).mean() < share else (least, middle)
-        return cls(edges, factors, whole)
+            few = _held(needed, _factors(parts, middle)[group]) < share
+            least, most = (middle, most) if few else (least, middle)
+        # Many rows may need the same factor: between the two sides of such a step, the nearer one.
+        sides = [_factors(parts, side) for side in (most, least)]
+        return cls(edges, min(sides, key=lambda factors: abs(_held(needed, factors[group]) - share)), whole)
 
     def apply(self, low: Array, median: Array, high: Array) -> tuple[Array, Array]:
         """The ends of the interval, each (n_rows,)."""
@@ -77,6 +78,15 @@ def _needed(actual: Array, low: Array, median: Array, high: Array, slack: float)
     side = np.where(actual > median, high - median, median - low)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(beyond <= 0, 0.0, np.where(side > 0, beyond / side, np.inf))
+
+
+def _factors(parts: Sequence[Array], share: float) -> Array:
+    """The factor of each group, given its sorted rows' needs, with which it holds that share of them."""
+    return np.array([_quantile(part, share) for part in parts])
+
+
+def _held(needed: Array, factors: Array) -> float:
+    return float((needed <= factors).mean())
 
 
 def _quantile(ordered: Array, share: float) -> float:

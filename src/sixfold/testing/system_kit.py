@@ -12,6 +12,7 @@ import httpx
 
 from sixfold._core.errors import SixfoldError
 from sixfold._core.times import DAY, duration
+from sixfold.data.calendar import Calendar
 from sixfold.data.source import Source
 from sixfold.run.audit import audit_decisions
 from sixfold.run.evaluate import evaluate
@@ -49,7 +50,10 @@ def tiny_world(system: System, *, seed: int = 0) -> DeclaredWorld:
     """Generated events of every stream of a system, over as many days as its split takes."""
     split = system.plan.split
     days = sum(duration(getattr(split, part)) for part in ("train", "validate", "test", "gap")) // DAY + 1
-    return DeclaredWorld(system.streams, system.labels, system.spine.name, days, system.contracts, seed=seed)
+    # The series of a forecast must be so few that each sells on many days.
+    subjects = 15 if isinstance(system.spine, Calendar) else 60
+    spine = system.spine.name
+    return DeclaredWorld(system.streams, system.labels, spine, days, system.contracts, subjects=subjects, seed=seed)
 
 
 def check_system(system: System, *, source: Source | None = None, seed: int = 0) -> Checked:
