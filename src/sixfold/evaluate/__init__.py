@@ -1,5 +1,6 @@
 """Phase 5, evaluate: metrics with intervals over users, slices, calibration, gates and the report."""
 
+from sixfold.evaluate.action_costs import ActionCosts
 from sixfold.evaluate.answers import Answering
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.detection import Detection
@@ -11,6 +12,7 @@ from sixfold.evaluate.rolling import RollingOrigin, StepByStep
 from sixfold.evaluate.search import SearchQuality
 
 __all__ = [
+    "ActionCosts",
     "Answering",
     "Detection",
     "Estimate",

@@ -28,7 +28,8 @@ class Trial:
     `history` is the log by stream, `start` the instant at which the test range begins (microseconds). `decide` is the
     whole pipeline over the state as of that instant, in any time, `vary` the same with some stages replaced. `request`
     makes a request of a row of the spine.
-    Everything random derives from `seed`. `rankers` are the models behind `predictions`.
+    Everything random derives from `seed`. `rankers` are the models behind `predictions`, `settings` what
+    the actor learnt.
     """
 
     spine: Table
@@ -43,6 +44,7 @@ class Trial:
     seed: int
     vary: Callable[..., Callable[[DecisionRequest], Decision]] | None = None
     rankers: Mapping[str, FittedRanker] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

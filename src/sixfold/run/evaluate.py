@@ -111,6 +111,7 @@ def _trial(system: System, prepared: Prepared, bound: BoundPipeline, ranking: Ra
         request=request,
         seed=seed,
         rankers=ranking.rankers,
+        settings=bound.content.settings,
     )
 
 
