@@ -144,7 +144,7 @@ BAD_ASKS = {
     b'{"user": 1, "context": {"x": [1]}}': "context",
     b'{"user": 1, "context": {"x": "' + b"y" * 1100 + b'"}}': "1024",
     b'{"user": 1, "id": "a b"}': "id",
-    b'{"user": 1, "context": ' + json.dumps({f"k{i}": 1 for i in range(40)}).encode() + b"}": "32",
+    b'{"user": 1, "context": ' + json.dumps({f"k{i}": 1 for i in range(80)}).encode() + b"}": "64",
 }
 
 
