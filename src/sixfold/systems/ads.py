@@ -39,6 +39,7 @@ problem = Problem(
 
 known = [*(request(name, kind) for name, kind in (numbers | categories).items()), attribute(meta.advertiser)]
 features = FeatureSet(known, [count(shown, by=key, over=("1h", "1d")) for key in (viewer, (viewer, campaign))])
+trees = TreeRanker((clicked,), depth=4, learning_rate=0.05)
 worth = attribute(meta.bid)
 pace = Pace(
     spent=total(shown.price, by=campaign, over="today"), budget=attribute(meta.budget),
@@ -51,7 +52,8 @@ system = System(
                Contract(shown, {"a price is not negative": ~(shown.price < 0)})),
     plan=Plan(
         split=TimeSplit(train="1d", validate="1d", test="1d", gap="10m"), satisfied=clicked,
-        rivals=(Rival("hashed", HashedRanker((clicked,), name="hashed"), FeatureSet(known)),),
+        rivals=(Rival("hashed", HashedRanker((clicked,)), FeatureSet(known)), Rival("all_rows", trees, features),
+                Rival("uncorrected", Downsampled(trees, keep=0.25, correct=False), features)),
         measures=(Probabilities(clicked, slices=(shown.c1, shown.c2)),
                   PacedBidding(clicked, item=campaign, price=shown.price, bid=worth, pace=pace)),
         slices=(shown.c1,),
@@ -59,7 +61,7 @@ system = System(
     pipeline=Pipeline(
         sources=(Fresh(meta, 300, name="campaigns"),),
         blend=Blend(keep=300),
-        score=Score(Downsampled(TreeRanker((clicked,), depth=4, learning_rate=0.05), keep=0.25), problem.objective),
+        score=Score(Downsampled(trees, keep=0.25), problem.objective),
         select=Auction(worth, reserve=request("floor"), slots=1, pace=pace),
     ),
 )  # fmt: skip
