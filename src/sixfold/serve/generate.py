@@ -84,6 +84,8 @@ class Generate:
 
     def _judge(self, reply: str | None, found: Quotable, quoted: Rendered, canary: str) -> Rendered:
         """The reply if it holds; else the quoted answer, with why."""
+        if not found.texts:
+            return quoted
         if reply is None:
             return _instead(quoted, "the generator was not heard")
         said = _CONTROL.sub("", reply).strip()
