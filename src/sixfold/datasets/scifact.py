@@ -76,7 +76,7 @@ class SciFact:
       word counts weighed by rarity; and all documents that were judged, also those that it does not find, since else
       nobody could have judged them. So a document in the log that words do not find is always a relevant one.
     - `judged` says a minute later which documents are relevant: the cited ones, as in BEIR. What is not judged counts
-      as not relevant, as in BEIR.
+      as not relevant, as in BEIR. Judgements of a day arrive together, a minute before midnight.
 
     All documents are known from the start. Raises DataError if a file is missing, damaged or not complete;
     `whole=False` takes samples in the same layout.
@@ -233,7 +233,7 @@ def _searches(
         ids, when, queries, keys = (list(part) for part in zip(*judged, strict=True))
         judged_at = np.array(when, np.int64)
         tables["judged"] = Table({
-            "id": column(ids, str), "at": judged_at, "arrived": judged_at, "query": column(queries, str),
-            "doc": column(keys, int), "relevant": np.ones(len(ids), np.bool_),
+            "id": column(ids, str), "at": judged_at, "arrived": judged_at // DAY * DAY + DAY - 60 * SECOND,
+            "query": column(queries, str), "doc": column(keys, int), "relevant": np.ones(len(ids), np.bool_),
         })  # fmt: skip
     return tables

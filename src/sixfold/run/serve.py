@@ -20,7 +20,7 @@ from sixfold.engines.sqlite.quarantine import SqliteQuarantine
 from sixfold.features.online import OnlineFeatures
 from sixfold.models.contract import FittedRanker, FittedRetriever, Progress, silent
 from sixfold.models.reading.contract import FittedReader
-from sixfold.models.registry import load_matcher, load_ranker, load_reader, load_retriever
+from sixfold.models.registry import load_ranker, load_reader, load_retriever
 from sixfold.models.text.contract import FittedMatcher
 from sixfold.operate.releases import Release, moves, open_release
 from sixfold.run.home import Home, read_json, write_json
@@ -56,7 +56,7 @@ def load_models(
     models: dict[str, FittedRetriever | FittedRanker | FittedMatcher | FittedReader] = {
         name: load_retriever(folder / name) for name in system.retrievers
     }
-    models |= {name: load_matcher(folder / name) for name in system.pipeline.matchers}
+    models |= {name: config.load(folder / name) for name, config in system.pipeline.matchers.items()}
     models |= {name: load_reader(folder / name) for name in system.pipeline.readers}
     models[system.ranker_name] = load_ranker(folder / system.ranker_name)
     return models

@@ -106,6 +106,11 @@ class Fuse(Blend):
 
     k: int = 60
 
+    def __post_init__(self) -> None:
+        Blend.__post_init__(self)
+        if self.k < 0:
+            raise DefinitionError([f"a fusion: k must not be negative, found {self.k}"])
+
     def _together(self, weights: Array, ranks: Array, scores: Array) -> Array:
         del scores
         added: Array = weights @ np.where(ranks >= 0, 1.0 / (self.k + 1 + np.maximum(ranks, 0)), 0.0)

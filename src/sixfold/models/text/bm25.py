@@ -62,6 +62,10 @@ class BM25:
         known = column(list(vocabulary), str)
         return FittedBM25(self.name, tokens, Catalogue(items), known, {k: index.scores[k] for k in _PARTS})
 
+    def load(self, folder: Path) -> "FittedBM25":
+        """The saved model."""
+        return load(folder)
+
 
 _PARTS = ("data", "indices", "indptr")
 

@@ -35,6 +35,10 @@ class Encoder(Protocol):
         """The encoder, ready to encode and to be saved; raises ModelError if its weights cannot be had."""
         ...
 
+    def load(self, folder: Path) -> FittedEncoder:
+        """The encoder that was saved in a folder; raises ModelError if it is damaged."""
+        ...
+
 
 class FittedMatcher(Protocol):
     """Compares texts with the documents of a catalogue."""
@@ -86,4 +90,8 @@ class Matcher(Protocol):
 
         What was worked out for the same texts before may be kept below `cache`; it never changes the result.
         """
+        ...
+
+    def load(self, folder: Path) -> FittedMatcher:
+        """The fitted model that was saved in a folder; raises ModelError if it is damaged."""
         ...

@@ -15,8 +15,8 @@ from sixfold.models.contract import Progress, silent
 from sixfold.models.index import EXACT_BELOW, Index, build_index, load_index
 from sixfold.models.storage import read_model, write_model
 from sixfold.models.text.bm25 import check_fields, documents, known_rows
-from sixfold.models.text.contract import FittedEncoder
-from sixfold.models.text.encoder import SentenceEncoder, load_encoder
+from sixfold.models.text.contract import Encoder, FittedEncoder
+from sixfold.models.text.encoder import SentenceEncoder
 from sixfold.models.text.vectors import encode
 
 __all__ = ["Dense", "FittedDense", "load"]
@@ -56,6 +56,10 @@ class Dense:
         vectors = encode(encoder, texts, cache=cache, progress=progress)
         index = build_index(vectors, seed=derive_seed(seed, "index"), exact_below=self.exact_below)
         return FittedDense(self.name, encoder, Catalogue(items), vectors, index)
+
+    def load(self, folder: Path) -> "FittedDense":
+        """The saved model, with the encoder as its config loads it."""
+        return load(folder, self.encoder)
 
 
 class FittedDense:
@@ -123,13 +127,16 @@ class FittedDense:
         return self._last[1]
 
 
-def load(folder: Path) -> FittedDense:
-    """The saved model; raises ModelError if the folder holds another or a damaged one."""
+def load(folder: Path, encoder: Encoder | None = None) -> FittedDense:
+    """The saved model; raises ModelError if the folder holds another or a damaged one.
+
+    Without `encoder`, the one that comes with Sixfold is taken to be in it.
+    """
     settings, arrays = read_model(folder, _KIND)
     try:
         vectors, catalogue = arrays["vectors"], Catalogue(arrays["items"])
-        encoder = load_encoder(folder / "encoder")
-        return FittedDense(settings["name"], encoder, catalogue, vectors, load_index(folder, vectors))
+        opened = (encoder or SentenceEncoder()).load(folder / "encoder")
+        return FittedDense(settings["name"], opened, catalogue, vectors, load_index(folder, vectors))
     except KeyError as error:
         raise ModelError(f"the model in {folder} lacks a part: {error}") from error
 

@@ -14,7 +14,6 @@ from sixfold._core.errors import DefinitionError, ModelError
 from sixfold._core.hashing import fingerprint
 from sixfold._core.table import Array
 from sixfold.models.storage import read_settings, write_model
-from sixfold.models.text.contract import FittedEncoder
 from sixfold.models.text.encoder_graph import encoder_graph, read_bert
 
 __all__ = ["OnnxEncoder", "SentenceEncoder", "load_encoder"]
@@ -53,6 +52,10 @@ class SentenceEncoder:
         except OSError as error:
             raise ModelError(f"the encoder in {folder} has no word pieces: {error}") from error
         return OnnxEncoder(graph, pieces, self.pieces)
+
+    def load(self, folder: Path) -> "OnnxEncoder":
+        """The encoder that was saved: serving needs no package of weights."""
+        return load_encoder(folder)
 
 
 class OnnxEncoder:
@@ -108,7 +111,7 @@ class OnnxEncoder:
         return vector
 
 
-def load_encoder(folder: Path) -> FittedEncoder:
+def load_encoder(folder: Path) -> OnnxEncoder:
     """The encoder saved in a folder; raises ModelError if it is of another kind or damaged."""
     document = read_settings(folder)
     if document["kind"] != _KIND:
