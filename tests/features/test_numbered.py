@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sixfold.features.interned import Interned, Joined
+from sixfold.features.interned import Chained, Interned
 from sixfold.features.numbered import DenseNumbers, HashedNumbers
 
 LOW, HIGH = -(2**63), 2**63 - 1
@@ -51,11 +51,32 @@ def test_values_of_other_types_are_no_whole_numbers() -> None:
 
 
 def test_a_pair_with_an_unknown_part_is_unknown() -> None:
-    pairs = Joined()
+    pairs = Chained()
     assert pairs.add_pairs(np.array([0, 2, 2]), np.array([3, 0, 3])).tolist() == [0, 0, 1]
-    for left, right, expected in ((2, [3, 0, 1, 3], [1, 0, 0, 1]), (0, [3, 0], [0, 0]), (2, [5000, 3], [0, 1])):
+    for left, right, expected in ((2, [3, 0, 1, 3], [1, 0, 0, 1]), (0, [3, 0], [0, 0]), (2, [2**21, 3], [0, 1])):
         numbers, places = pairs.find_pairs(np.array([left]), np.array(right))
         assert (numbers if places is None else numbers[places]).tolist() == expected
+
+
+def test_pairs_are_found_alike_by_chain_and_by_hash() -> None:
+    rng = np.random.default_rng(0)
+    pairs, known = Chained(), {}
+    for step in range(60):
+        n = int(rng.choice([1, 3, 200]))
+        left, right = rng.integers(0, 40, n), rng.integers(0, 120, n)
+        for pair, number in zip(
+            zip(left.tolist(), right.tolist(), strict=True), pairs.add_pairs(left, right), strict=True
+        ):
+            assert known.setdefault(pair, int(number)) == number
+        if step % 20 == 19:
+            again = Chained()
+            again.restore(pairs.values[1:])
+            pairs = again
+        for mine in range(45):
+            wanted = rng.integers(0, 140, 50)
+            numbers, places = pairs.find_pairs(np.array([mine]), wanted)
+            found = numbers if places is None else numbers[places]
+            assert found.tolist() == [known.get((mine, other), 0) for other in wanted.tolist()]
 
 
 def test_small_keys_have_a_table_of_their_own() -> None:

@@ -14,7 +14,7 @@ from sixfold.features.plan import Made, Plan
 from sixfold.features.reading import NewestReader, Reader, Share, ShelfReader
 from sixfold.features.shelf import Shelf
 
-__all__ = ["Asked", "Route", "wide"]
+__all__ = ["Asked", "Route", "widen"]
 
 
 class Asked:
@@ -141,11 +141,20 @@ class Route:
                 columns[slot] = column
 
 
-def wide(column: Array, n_rows: int) -> Array:
-    """The one value that all candidates share as a view, so that readers can tell and work on it once."""
-    if column.ndim > 1 or column.dtype == object:
-        return np.broadcast_to(column, (n_rows, *column.shape[1:]))
-    # The same view as np.broadcast_to makes, at a tenth of its cost: one is made for each column of each request.
-    view: Array = np.ndarray((n_rows,), column.dtype, column, strides=(0,))
-    view.flags.writeable = False
-    return view
+def widen(columns: list[Array], n_rows: int) -> None:
+    """Put views in place of what all candidates share, so that readers can tell and work on the one value.
+
+    They are the views that np.broadcast_to makes, but made together: there are dozens of them in each request.
+    """
+    shared = [i for i, column in enumerate(columns) if len(column) != n_rows]
+    singles: dict[str, list[int]] = {}
+    for i in shared:
+        column = columns[i]
+        if column.ndim == 1 and column.dtype.char in "dO":
+            singles.setdefault(column.dtype.char, []).append(i)
+        else:
+            columns[i] = np.broadcast_to(column, (n_rows, *column.shape[1:]))
+    for places in singles.values():
+        values = np.concatenate([columns[i] for i in places])
+        for i, view in zip(places, np.broadcast_to(values[:, None], (len(values), n_rows)), strict=True):
+            columns[i] = view

@@ -9,7 +9,7 @@ from sixfold.data.events import Events, Field
 from sixfold.data.expr import Expr
 from sixfold.features.algebra import Lane, value_kind
 from sixfold.features.definitions import Age, Aggregate, Key, Recent
-from sixfold.features.interned import Interned, Joined
+from sixfold.features.interned import Chained, Interned, Joined
 from sixfold.features.plan import Group, Plan, key_spec
 from sixfold.features.store import Newest, Shape, Tiles
 from sixfold.features.windows import Cut
@@ -35,7 +35,7 @@ class KeyPath:
     """How to come from entities to the row of a key: number each part, then join the numbers from left to right."""
 
     parts: tuple[Part, ...]
-    joins: tuple[Joined, ...]
+    joins: tuple[Chained, ...]
 
     @property
     def rows(self) -> Interned:
@@ -62,10 +62,12 @@ class Items:
 class TileGroup:
     """Aggregates over the same events and key whose cuts have one hop. With `items`, rows of the store are pairs.
 
-    A member is (feature, slot, the places of its cuts in `cuts`, its places in `lanes`, adding lanes first).
+    A member is (feature, slot, the places of its cuts in `cuts`, its places in `lanes`, adding lanes first). Groups
+    that differ in their hop alone are a family.
     """
 
     name: str
+    family: str
     stream: Events
     where: Expr | None
     path: KeyPath
@@ -79,7 +81,7 @@ class TileGroup:
     def shape(self) -> Shape:
         """The state to keep."""
         adds = sum(lane.adds for lane in self.lanes)
-        return Tiles(adds, len(self.lanes) - adds)
+        return Tiles(adds, len(self.lanes) - adds, self.family)
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +143,7 @@ class Schema:
         if name not in self._paths:
             parts = tuple(self._part(key) for key in by) or (Part(None, self._everything()),)
             names = [value_name(key) for key in by]
-            joins = tuple(self._space("*".join(names[: i + 1]), Joined()) for i in range(1, len(by)))
+            joins = tuple(self._space("*".join(names[: i + 1]), Chained()) for i in range(1, len(by)))
             self._paths[name] = KeyPath(parts, joins)  # type: ignore[arg-type]
         return self._paths[name]
 
@@ -175,6 +177,7 @@ class Schema:
 
     def _add_tiles(self, group: Group) -> None:
         hops = dict.fromkeys(a.feature.cuts[0].hop for a in group.aggregates)
+        family = f"family_{len(self.tiles)}"
         for hop in hops:
             mine = [a for a in group.aggregates if a.feature.cuts[0].hop == hop]
             used = sorted({i for a in mine for i in a.lanes}, key=lambda i: not group.lanes[i].adds)
@@ -187,7 +190,9 @@ class Schema:
             name = f"tiles_{len(self.tiles)}"
             path = self.path(group.by)
             items = None if group.item is None else self._items(group.by, group.item)
-            self.tiles.append(TileGroup(name, group.stream, group.where, path, hop, cuts, lanes, members, items))
+            self.tiles.append(
+                TileGroup(name, family, group.stream, group.where, path, hop, cuts, lanes, members, items)
+            )
 
     def _add_newest(self, group: Group, feature: Recent | Age, slot: int) -> None:
         path = self.path(group.by)

@@ -9,7 +9,7 @@ import numpy as np
 from sixfold._core.table import Array
 from sixfold.features.numbered import DenseNumbers, HashedNumbers, Numbers
 
-__all__ = ["Interned", "Joined"]
+__all__ = ["Chained", "Interned", "Joined"]
 
 
 class Interned:
@@ -94,30 +94,103 @@ class Joined(Interned):
         out[known] = self._keys.add(pairs[known])
         return out
 
+
+class Chained(Joined):
+    """Pairs that are found by their left part as well: each names the one before it of the same left part.
+
+    >>> pairs = Chained()
+    >>> pairs.add_pairs(np.array([1, 1, 2]), np.array([5, 6, 5])).tolist()
+    [1, 2, 3]
+    >>> numbers, places = pairs.find_pairs(np.array([1]), np.array([6, 6, 5, 7]))
+    >>> numbers[places].tolist()
+    [2, 2, 1, 0]
+    """
+
+    def __init__(self, kind: type = int) -> None:
+        super().__init__(kind)
+        self._newest = np.zeros(1, np.int32)
+        self._before = np.zeros(1, np.int32)
+        self._n_linked = 1
+        self._place = np.zeros(1, np.int64)
+
+    def add_pairs(self, left: Array, right: Array) -> Array:
+        """The number of each pair, new ones are numbered."""
+        numbers = super().add_pairs(left, right)
+        self._link()
+        return numbers
+
+    def restore(self, values: Iterable[Any]) -> None:
+        """Replace everything by the values of the numbers 1, 2, 3, …"""
+        super().restore(values)
+        self._link()
+
     def find_pairs(self, left: Array, right: Array) -> tuple[Array, Array | None]:
         """The numbers of pairs, 0 where they have none, and where among them that of each pair is.
 
-        The places are None if that is one after another. One of the sides may be of length 1; what it then shares
-        with many of the other is looked up once.
-
-        >>> pairs = Joined()
-        >>> pairs.add_pairs(np.array([1, 1]), np.array([5, 6])).tolist()
-        [1, 2]
-        >>> numbers, places = pairs.find_pairs(np.array([1]), np.array([6, 6, 5, 7]))
-        >>> numbers[places].tolist()
-        [2, 2, 1, 0]
+        The places are None if that is one after another. One of the sides may be of length 1: the pairs of one left
+        part, if they are few, are listed, which is less than to look for each.
         """
+        if len(left) == 1 and len(right) > 1 and (known := self._of(int(left[0]))) is not None:
+            top = int(right.max())
+            if top < _WIDEST:
+                numbers = np.array([0, *known])
+                rights = self.values.take(numbers) & _RIGHT
+                rights[0] = 0
+                return numbers, self._places(rights, right, top)
         # No pair with a 0 in it was ever added.
-        if len(left) != 1 or len(right) < 2 or (top := int(right.max())) >= _FEW:
-            return self._keys.find((left << 32) | right), None
-        distinct = np.bincount(right).nonzero()[0]
-        place = np.empty(top + 1, np.int64)
-        place[distinct] = np.arange(len(distinct))
-        return self._keys.find((left << 32) | distinct), place.take(right)
+        return self._keys.find((left << 32) | right), None
+
+    def _places(self, rights: Array, right: Array, top: int) -> Array:
+        """Where in `rights` each of `right` is, 0 if nowhere."""
+        top = max(top, int(rights.max()))
+        if top >= len(self._place):
+            self._place = np.zeros(2 * top + 1, np.int64)
+        self._place[rights] = np.arange(len(rights))
+        places = self._place.take(right)
+        self._place[rights] = 0
+        return places
+
+    def _of(self, left: int) -> list[int] | None:
+        """The pairs with a left part, unless they are many."""
+        number = int(self._newest[left]) if left < len(self._newest) else 0
+        known: list[int] = []
+        while number:
+            if len(known) == _FEW:
+                return None
+            known.append(number)
+            number = int(self._before[number])
+        return known
+
+    def _link(self) -> None:
+        first, stop = self._n_linked, len(self)
+        if first == stop:
+            return
+        self._n_linked = stop
+        left = self.values[first:] >> 32
+        self._before = _long_enough(self._before, stop)
+        self._newest = _long_enough(self._newest, int(left.max()) + 1)
+        if stop - first <= _FEW:
+            for number, mine in enumerate(left.tolist(), first):
+                self._before[number] = self._newest[mine]
+                self._newest[mine] = number
+            return
+        order = np.argsort(left, kind="stable")
+        left, numbers = left[order], order + first
+        changes = left[1:] != left[:-1]
+        begins, ends = np.append(True, changes), np.append(changes, True)
+        self._before[numbers[1:]] = numbers[:-1]
+        self._before[numbers[begins]] = self._newest[left[begins]]
+        self._newest[left[ends]] = numbers[ends]
 
 
-_FEW = 4096
-"""Numbers below this are counted through, so that each is looked up once for all candidates that share it."""
+_FEW = 64
+_WIDEST = 1 << 20
+_RIGHT = (1 << 32) - 1
+
+
+def _long_enough(values: Array, n: int) -> Array:
+    """The values with zeros after them, at least n in all."""
+    return values if n <= len(values) else np.append(values, np.zeros(max(n, 2 * len(values)) - len(values), np.int32))
 
 
 class _Words:

@@ -10,7 +10,7 @@ import numpy as np
 from sixfold._core.errors import DataError, FeatureError
 from sixfold._core.table import Array, Table
 from sixfold.data.retraction import RETRACTION
-from sixfold.features.asking import Asked, Route, wide
+from sixfold.features.asking import Asked, Route, widen
 from sixfold.features.columns import request_column
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.folding import Batch, chunks
@@ -169,8 +169,9 @@ class OnlineFeatures:
         route.fill(columns, asked, at)
         for function, slot in route.computed:
             columns[slot] = np.atleast_1d(function(columns)).astype(np.float64, copy=False)
-        made = {name: columns[slot] for name, slot in route.outputs}
-        return Table({n: c if len(c) == n_rows else wide(c, n_rows) for n, c in made.items()}, n_rows=n_rows)
+        made = [columns[slot] for _, slot in route.outputs]
+        widen(made, n_rows)
+        return Table(dict(zip(names, made, strict=True)), n_rows=n_rows)
 
     def _route(self, names: tuple[str, ...]) -> Route:
         if names not in self._routes:

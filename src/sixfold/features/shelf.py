@@ -1,17 +1,18 @@
 """The aggregates under one key, kept finalised: a row of values each, renewed where an event or a tail changed it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from sixfold._core.hashing import canonical
 from sixfold._core.table import Array
-from sixfold.features.algebra import finalize
+from sixfold.features.algebra import finalize, value_kind
 from sixfold.features.definitions import Aggregate
 from sixfold.features.grouping import KeyPath, TileGroup
-from sixfold.features.store import NEUTRAL, Store
+from sixfold.features.store import NEUTRAL, Joint, Store
 from sixfold.features.tails import Tail
 
 __all__ = ["WIDEST", "Shelf"]
@@ -41,6 +42,7 @@ class _Plan:
     """How some groups are renewed: where the lane is of each that tells whether it is empty, and what it then is."""
 
     groups: tuple[int, ...]
+    families: tuple[tuple[list[str], list[int]], ...]
     stamps: Any
     steps: tuple[_Step, ...]
     telling: Array
@@ -58,6 +60,7 @@ class Shelf:
 
     def __init__(self, path: KeyPath, groups: Sequence[TileGroup], store: Store) -> None:
         self.path, self.groups, self._store = path, groups, store
+        self._joint = store if isinstance(store, Joint) else None
         self.tails = [Tail(group) for group in groups]
         self._n = len(groups)
         members = [(g, *member) for g, group in enumerate(groups) for member in group.members]
@@ -151,12 +154,7 @@ class Shelf:
         plan = self._plans.get(which) or self._planned(which)
         for i in range(0, len(rows), _CHUNK):
             part = rows[i : i + _CHUNK]
-            read = [
-                _neutral(self.groups[g], len(part))
-                if nothing
-                else self._store.read(self.groups[g].name, part, self.tails[g].lowest).reshape(-1, len(part))
-                for g in plan.groups
-            ]
+            read = [_neutral(self.groups[g], len(part)) for g in plan.groups] if nothing else self._read(plan, part)
             lanes = read[0] if len(read) == 1 else np.concatenate(read)
             # A row alone is changed where it is.
             cells = self._cells[int(part[0]) :][:1] if len(part) == 1 else self._cells.take(part, axis=0)
@@ -170,6 +168,17 @@ class Shelf:
             if len(part) > 1:
                 self._cells[part] = cells
 
+    def _read(self, plan: _Plan, rows: Array) -> list[Array]:
+        """The lanes of each group of a plan, (cuts * lanes, n_rows)."""
+        read: list[Array] = []
+        for names, places in plan.families:
+            lowest = [self.tails[place].lowest for place in places]
+            if self._joint is not None and len(names) > 1:
+                read += self._joint.read_together(names, rows, lowest)
+            else:
+                read += [self._store.read(name, rows, low) for name, low in zip(names, lowest, strict=True)]
+        return [lanes.reshape(-1, len(rows)) for lanes in read]
+
     def _planned(self, which: int) -> _Plan:
         """What to do where just these groups have to be read."""
         groups = tuple(g for g in range(self._n) if which >> g & 1)
@@ -182,8 +191,11 @@ class Shelf:
                 alike = _alike(feature) or canonical([slot])
                 steps.setdefault(alike, []).append((feature, used, self.places[slot]))
         telling = [_telling(self.groups[g]) for g in groups]
+        by_family = groupby(groups, lambda g: self.groups[g].family)
+        families = [zip(*((self.groups[g].name, g) for g in mine), strict=True) for _, mine in by_family]
         plan = self._plans[which] = _Plan(
             groups,
+            tuple((list(names), list(places)) for names, places in families),
             _slice(list(groups)),
             tuple(_step(members) for members in steps.values()),
             np.array([first[g] + (at or 0) for g, (at, _) in zip(groups, telling, strict=True)]),
@@ -198,7 +210,9 @@ def _step(members: Sequence[tuple[Aggregate, list[int], Any]]) -> _Step:
     if not _alike(feature):
         return _Step(feature, tuple(used), place, is_joint=False)
     lanes = tuple(_slice([mine[i] for _, mine, _ in members]) for i in range(len(used)))
-    return _Step(feature, lanes, _slice([place for _, _, place in members]), is_joint=True)
+    # Each row of lanes with the prior of its own feature: arrays add to arrays as numbers do to numbers.
+    prior: Any = tuple(np.array([[feature.prior[i]] for feature, _, _ in members]) for i in range(2))
+    return _Step(replace(feature, prior=prior), lanes, _slice([place for _, _, place in members]), is_joint=True)
 
 
 def _slice(places: list[int]) -> Any:
@@ -212,7 +226,8 @@ def _alike(feature: Aggregate) -> bytes:
     """What aggregates have in common that one call can finalise; nothing for those that cannot share one."""
     if feature.kind not in _ALIKE:
         return b""
-    return canonical([feature.kind, None if feature.value is None else feature.value.spec(), list(feature.prior)])
+    is_scaled = feature.kind in ("sum", "mean") and feature.value is not None and value_kind(feature.value) is float
+    return canonical([feature.kind, is_scaled])
 
 
 def _n_lanes(group: TileGroup) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sixfold._core.table import Array
 
-__all__ = ["NEUTRAL", "Distant", "Durable", "Held", "Newest", "Shape", "Store", "Tiles", "Usage"]
+__all__ = ["NEUTRAL", "Distant", "Durable", "Held", "Joint", "Newest", "Shape", "Store", "Tiles", "Usage"]
 
 NEUTRAL = int(np.iinfo(np.int64).min)
 """The neutral element of a maximum lane, and the `at` of a place that holds no event."""
@@ -21,10 +21,15 @@ NEUTRAL = int(np.iinfo(np.int64).min)
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Per row, lanes per tile: the first `adds` lanes are summed (modulo 2**64), the `maxima` after keep a maximum."""
+    """Per row, lanes per tile: the first `adds` lanes are summed (modulo 2**64), the `maxima` after keep a maximum.
+
+    Groups of one `family` number the same keys and hold the same events, in tiles of different length: what is worth
+    keeping side by side. A store may well ignore it.
+    """
 
     adds: int
     maxima: int
+    family: str = ""
 
     @property
     def width(self) -> int:
@@ -119,6 +124,15 @@ class Distant(Protocol):
 
     def expect(self, wants: Mapping[str, Array]) -> None:
         """Reads of these rows of these groups follow: fetch them in one round trip. Rows may repeat or be 0."""
+        ...
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """What a store has besides if it keeps the groups of a family side by side."""
+
+    def read_together(self, groups: Sequence[str], rows: Array, lowest: Sequence[Sequence[int]]) -> Sequence[Array]:
+        """What `read` gives for the same rows in each of some groups of one family, with that group's lowest tiles."""
         ...
 
 

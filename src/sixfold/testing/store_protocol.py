@@ -13,14 +13,15 @@ import numpy as np
 
 from sixfold._core.errors import FeatureError, SixfoldError
 from sixfold._core.table import Array
-from sixfold.features.store import NEUTRAL, Newest, Shape, Store, Tiles
+from sixfold.features.store import NEUTRAL, Joint, Newest, Shape, Store, Tiles
 
 __all__ = ["check_protocol"]
 
 SHAPES: dict[str, Shape] = {
-    "sums": Tiles(adds=2, maxima=0),
-    "maxima": Tiles(adds=0, maxima=2),
-    "both": Tiles(adds=1, maxima=2),
+    "sums": Tiles(adds=2, maxima=0, family="every"),
+    "maxima": Tiles(adds=0, maxima=2, family="every"),
+    "both": Tiles(adds=1, maxima=2, family="every"),
+    "alone": Tiles(adds=1, maxima=1),
     "one": Newest(n=1, width=1),
     "three": Newest(n=3, width=2),
     "instants": Newest(n=2, width=0),
@@ -119,7 +120,18 @@ def _first_fault(make_store: Callable[[], Store], folds: Sequence[_Fold]) -> str
                 found = np.concatenate([found[:1], np.where(found[0] == NEUTRAL, 0, found[1:])])
             if not np.array_equal(expected, found):
                 return _told(group, lowest, expected, found)
+        if isinstance(store, Joint) and (groups := _unlike(store, lowest)):
+            return f"read_together of {groups}, tiles from {lowest}, does not give what read gives"
     return ""
+
+
+def _unlike(store: Any, lowest: Sequence[int]) -> list[str]:
+    """Groups of one family that are read together otherwise than alone."""
+    asked = {"both": lowest, "sums": lowest[:1], "maxima": lowest[1:3]}
+    asked = {group: low for group, low in asked.items() if low}
+    together = store.read_together(list(asked), _ASKED, list(asked.values()))
+    alone = [store.read(group, _ASKED, low) for group, low in asked.items()]
+    return [group for group, a, b in zip(asked, together, alone, strict=True) if not np.array_equal(a, b)]
 
 
 def _told(group: str, lowest: Sequence[int], expected: Array, found: Array) -> str:

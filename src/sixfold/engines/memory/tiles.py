@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from sixfold._core.table import Array
-from sixfold.features.store import NEUTRAL, Tiles
+from sixfold.features.store import NEUTRAL, Tiles, Usage
 
 __all__ = ["TileArena", "as_cells", "merge_cells", "over_windows", "runs", "spread"]
+
+_FEW = 4
+_LAST = int(np.iinfo(np.int64).max)
 
 
 class TileArena:
@@ -17,10 +20,15 @@ class TileArena:
     An entry is a row of cells, (tile, lanes), so that it is fetched from one place. An event goes into the last entry
     if that has its tile, else into a new one. A full block is compacted (sorted, equal tiles merged, forgotten ones
     dropped) and moved if it still does not fit.
+
+    Groups of one family share an arena: row r of group g is row r * n_groups + g, and a group leaves the lanes that
+    others have more of as they are without events.
     """
 
-    def __init__(self, shape: Tiles) -> None:
-        self._adds, self._width = shape.adds, shape.width
+    def __init__(self, shapes: Sequence[Tiles]) -> None:
+        self._n, self._adds = len(shapes), max(shape.adds for shape in shapes)
+        self._width = self._adds + max(shape.maxima for shape in shapes)
+        self._lanes = [[*range(shape.adds), *range(self._adds, self._adds + shape.maxima)] for shape in shapes]
         self._blocks = np.zeros((1, 3), np.int64)
         self._cells = np.zeros((64, 1 + self._width), np.int64)
         self._used = 0
@@ -37,9 +45,15 @@ class TileArena:
     def _room(self) -> Array:
         return self._blocks[:, 2]
 
-    def fold(self, rows: Array, tiles: Array, lanes: Array, keep_from: int) -> None:
+    def fold(self, group: int, rows: Array, *, tiles: Array, lanes: Array, keep_from: int) -> None:
         """Merge events into their rows."""
-        rows, cells = merge_cells(rows, as_cells(tiles, lanes), self._adds)
+        rows, cells = rows * self._n + group, self._as_cells(group, tiles, lanes)
+        if len(rows) <= _FEW:
+            self._widen(int(rows.max()) + 1)
+            for row, entry in zip(rows.tolist(), cells, strict=True):
+                self._fold_one(row, entry, keep_from)
+            return
+        rows, cells = merge_cells(rows, cells, self._adds)
         self._widen(int(rows[-1]) + 1)
         start, count, _ = self._blocks.take(rows, axis=0).T
         last = start + count - 1
@@ -54,8 +68,37 @@ class TileArena:
         if not same.all():
             self._append(rows[~same], cells[~same], keep_from)
 
-    def empty(self, rows: Array, tiles: Array) -> None:
+    def _fold_one(self, row: int, entry: Array, keep_from: int) -> None:
+        """One event as it comes: the same without what is for many."""
+        start, count, room = self._blocks[row].tolist()
+        last = self._cells[start + count - 1]
+        if count and last[0] == entry[0]:
+            stop = 1 + self._adds
+            last[1:stop] += entry[1:stop]
+            if stop < len(last):
+                np.maximum(last[stop:], entry[stop:], out=last[stop:])
+        elif count < room:
+            self._cells[start + count] = entry
+            self._blocks[row, 1] = count + 1
+        elif room:
+            self._rebuild(np.array([row]), np.array([row]), entry[None], keep_from)
+        else:
+            self._reserve(1)
+            self._cells[self._used] = entry
+            self._blocks[row] = self._used, 1, 1
+            self._used += 1
+
+    def _as_cells(self, group: int, tiles: Array, lanes: Array) -> Array:
+        if len(lanes) == self._width:
+            return as_cells(tiles, lanes)
+        every = np.zeros((self._width, len(tiles)), np.int64)
+        every[self._adds :] = NEUTRAL
+        every[self._lanes[group]] = lanes
+        return as_cells(tiles, every)
+
+    def empty(self, group: int, rows: Array, tiles: Array) -> None:
         """Set the lanes of each (row, tile) to what they are without events."""
+        rows = rows * self._n + group
         self._widen(int(rows.max()) + 1)
         owner, mine = np.unique(rows, return_inverse=True)
         kinds, kind = np.unique(tiles, return_inverse=True)
@@ -123,14 +166,36 @@ class TileArena:
             blocks[: len(self._blocks)] = self._blocks
             self._blocks = blocks
 
-    def read(self, rows: Array, lowest: Sequence[int]) -> Array:
+    def read(self, group: int, rows: Array, lowest: Sequence[int]) -> Array:
         """The lanes merged over the tiles >= each of `lowest`, (len(lowest), width, n_rows)."""
         if len(rows) == 1:
-            return self._read_one(int(rows[0]), lowest)
+            merged = self._read_one(int(rows[0]) * self._n + group, lowest)
+        else:
+            start, count, _ = self._found(rows * self._n + group).T
+            merged = over_windows(self._cells.take(spread(start, count), axis=0), count, lowest, self._adds)
+        return merged if len(self._lanes[group]) == self._width else merged[:, self._lanes[group]]
+
+    def read_together(self, groups: Sequence[int], rows: Array, lowest: Sequence[Sequence[int]]) -> list[Array]:
+        """What `read` gives for each of the groups and its lowest tiles."""
+        n, most = len(groups), max(map(len, lowest))
+        bounds = np.array([[*mine, *[_LAST] * (most - len(mine))] for mine in lowest])
+        start, count, _ = self._found((rows[:, None] * self._n + np.array(groups)).ravel()).T
+        which = np.arange(len(count))
+        which %= n
+        cells = self._cells.take(spread(start, count), axis=0)
+        merged = over_windows(cells, count, bounds.take(which.repeat(count), axis=0), self._adds)
+        return [
+            merged[: len(mine), :, i::n]
+            if len(self._lanes[g]) == self._width
+            else merged[: len(mine), self._lanes[g], i::n]
+            for i, (g, mine) in enumerate(zip(groups, lowest, strict=True))
+        ]
+
+    def _found(self, rows: Array) -> Array:
+        """The blocks of rows, also of such as were never folded."""
         if len(rows) and int(rows.max()) >= len(self._blocks):
             rows = np.where(rows < len(self._blocks), rows, 0)
-        start, count, _ = self._blocks.take(rows, axis=0).T
-        return over_windows(self._cells.take(spread(start, count), axis=0), count, lowest, self._adds)
+        return self._blocks.take(rows, axis=0)
 
     def _read_one(self, row: int, lowest: Sequence[int]) -> Array:
         """What `over_windows` gives, by slices: requests ask for the rows of one user again and again."""
@@ -145,30 +210,32 @@ class TileArena:
             top.max(axis=1, out=out[:, self._adds :, 0], initial=NEUTRAL)
         return out
 
-    @property
-    def n_rows(self) -> int:
-        """The number of rows that hold tiles."""
-        return int(np.count_nonzero(self._count))
+    def usage(self, group: int) -> Usage:
+        """What a group takes: its rows that hold tiles, and its part of the arrays by its blocks' share of them."""
+        mine = self._blocks[group :: self._n]
+        share = float(mine[:, 2].sum() / max(int(self._blocks[:, 2].sum()), 1))
+        n_bytes = self._blocks.nbytes // self._n + round(self._cells.nbytes * share)
+        return Usage(int(np.count_nonzero(mine[:, 1])), n_bytes)
 
-    @property
-    def n_bytes(self) -> int:
-        """The size of the arrays."""
-        return self._blocks.nbytes + self._cells.nbytes
+    def arrays(self, group: int) -> dict[str, Array]:
+        """All state of a group, compact."""
+        start, count, _ = self._blocks[group :: self._n].T
+        cells = self._cells.take(spread(start, count), axis=0)
+        return {"count": count, "tiles": cells[:, 0], "lanes": cells[:, 1:].T[self._lanes[group]]}
 
-    def arrays(self) -> dict[str, Array]:
-        """All state, compact."""
-        cells = self._cells.take(spread(self._start, self._count), axis=0)
-        return {"count": self._count, "tiles": cells[:, 0], "lanes": cells[:, 1:].T}
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Replace all state by what `arrays` gave, which is not to be used any more."""
-        count = arrays["count"]
-        self._blocks = np.stack([np.cumsum(count) - count, count, count], axis=1)
-        self._used = len(arrays["tiles"])
+    def restore(self, groups: Sequence[Mapping[str, Array]]) -> None:
+        """Replace all state by what `arrays` gave for each group."""
+        n_rows, self._used = max(len(arrays["count"]) for arrays in groups), 0
+        self._blocks = np.zeros((n_rows * self._n, 3), np.int64)
         # What is folded next finds room at the end; memory is taken when it is written.
-        self._cells = np.zeros((2 * self._used + 64, 1 + self._width), np.int64)
-        self._cells[: self._used, 0] = arrays["tiles"]
-        self._cells[: self._used, 1:] = arrays["lanes"].T
+        size = 2 * sum(len(arrays["tiles"]) for arrays in groups) + 64
+        self._cells = np.zeros((size, 1 + self._width), np.int64)
+        for group, arrays in enumerate(groups):
+            count, stop = arrays["count"], self._used + len(arrays["tiles"])
+            blocks = np.stack([self._used + np.cumsum(count) - count, count, count], axis=1)
+            self._blocks[group :: self._n][: len(count)] = blocks
+            self._cells[self._used : stop] = self._as_cells(group, arrays["tiles"], arrays["lanes"])
+            self._used = stop
 
 
 def as_cells(tiles: Array, lanes: Array) -> Array:
@@ -197,21 +264,25 @@ def merge_cells(rows: Array, cells: Array, adds: int) -> tuple[Array, Array]:
     return rows[first], merged
 
 
-def over_windows(cells: Array, count: Array, lowest: Sequence[int], adds: int) -> Array:
+def over_windows(cells: Array, count: Array, lowest: Sequence[int] | Array, adds: int) -> Array:
     """The lanes of each row's entries over the tiles >= each of `lowest`, (len(lowest), n_lanes, n_rows).
 
-    `count` says how many entries each row has; they follow one another, (n_entries, 1 + n_lanes).
+    `count` says how many entries each row has; they follow one another, (n_entries, 1 + n_lanes). `lowest` may be
+    given for each entry, (n_entries, n_lowest).
     """
-    n_rows, n_lanes, n_lowest = len(count), cells.shape[1] - 1, len(lowest)
-    out = np.zeros((n_rows, n_lowest, n_lanes), np.int64)
-    if adds < n_lanes:
-        out[:, :, adds:] = NEUTRAL
+    lowest = np.asarray(lowest)
+    n_rows, n_lanes, n_lowest = len(count), cells.shape[1] - 1, lowest.shape[-1]
     full = count.nonzero()[0]
+    first = count.cumsum()
+    first -= count
+    inside, lanes = (cells[:, :1] >= lowest)[:, :, None], cells[:, None, 1:]
+    if len(full) == n_rows > 0 and adds == n_lanes:
+        return np.asarray(np.add.reduceat(lanes * inside, first, axis=0)).transpose(1, 2, 0)
+    out = np.zeros((n_rows, n_lowest, n_lanes), np.int64)
+    out[:, :, adds:] = NEUTRAL
     if len(full):
         places: Any = slice(None) if len(full) == n_rows else full
-        first = (count.cumsum() - count)[places]
-        inside = (cells[:, :1] >= np.array(lowest))[:, :, None]
-        lanes = cells[:, None, 1:]
+        first = first[places]
         if adds:
             out[places, :, :adds] = np.add.reduceat(lanes[:, :, :adds] * inside, first, axis=0)
         if adds < n_lanes:

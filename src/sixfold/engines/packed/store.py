@@ -1,8 +1,10 @@
 """Online state as packed bytes in a place that outlives the process: what is common to files and servers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -31,17 +33,30 @@ class PackedStore:
     """Implements `sixfold.features.Store`, `Durable` and `Distant` over `bodies`.
 
     Folds change rows in memory until `commit` writes them, all or none. Rows that were read are kept, up to about
-    `cache_bytes` of them; then the cache starts anew.
+    `cache_bytes` of them; then the cache starts anew. `release` gives back what the bodies hold; calling it twice is
+    fine.
     """
 
-    def __init__(self, bodies: Bodies, *, cache_bytes: int) -> None:
-        self._bodies, self._cache_bytes = bodies, cache_bytes
+    def __init__(self, bodies: Bodies, *, cache_bytes: int, release: Callable[[], None]) -> None:
+        self._bodies, self._cache_bytes, self._release = bodies, cache_bytes, release
         self._groups: dict[str, PackedTiles | PackedNewest] = {}
         self._known: dict[str, dict[int, bytes]] = {}
         self._changed: dict[str, set[int]] = {}
         self._tops: dict[str, int] = {}
         self._n_bytes = 0
         self._is_unsure = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file or the connections; what was not committed is lost."""
+        self._release()
 
     def resume(self, version: str, shapes: Mapping[str, Shape]) -> Held | None:
         """What was last committed; see the protocol."""

@@ -1,8 +1,5 @@
 """Online state in a Redis server, when it outgrows a process: one round trip a request, one transaction a fold."""
 
-from types import TracebackType
-from typing import Self
-
 from sixfold.engines.packed.store import PackedStore
 from sixfold.engines.redis.bodies import RedisBodies
 
@@ -25,17 +22,5 @@ class RedisStore(PackedStore):
         timeout_s: float = 1.0,
         cache_bytes: int = 0,
     ) -> None:
-        self._server = RedisBodies(url, prefix=prefix, timeout_s=timeout_s)
-        super().__init__(self._server, cache_bytes=cache_bytes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections; what was not committed is lost."""
-        self._server.close()
+        server = RedisBodies(url, prefix=prefix, timeout_s=timeout_s)
+        super().__init__(server, cache_bytes=cache_bytes, release=server.close)

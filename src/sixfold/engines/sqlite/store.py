@@ -1,8 +1,6 @@
 """Online state in one SQLite file that outlives the process: after a crash it is that of the last commit, no more."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sixfold.engines.packed.store import PackedStore
 from sixfold.engines.sqlite.bodies import SqliteBodies
@@ -18,17 +16,5 @@ class SqliteStore(PackedStore):
     """
 
     def __init__(self, path: Path, *, cache_bytes: int = 64 << 20) -> None:
-        self._file = SqliteBodies(path)
-        super().__init__(self._file, cache_bytes=cache_bytes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the file; what was not committed is lost."""
-        self._file.close()
+        file = SqliteBodies(path)
+        super().__init__(file, cache_bytes=cache_bytes, release=file.close)
