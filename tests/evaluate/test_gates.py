@@ -100,3 +100,10 @@ def test_slices_of_numbers_and_of_others() -> None:
         by_count("n", np.arange(3), (2, 1))
     with pytest.raises(InputError, match="the table has 2 rows"):
         measure_slices(Table({"a": np.ones(2)}), {"x": np.ones(3, np.bool_)}, {}, users=np.arange(2), seed=1)
+
+
+def test_a_personal_value_is_named_only_where_twenty_people_share_it() -> None:
+    values = np.array(["common"] * 30 + ["one person's"] * 40 + ["rare"] * 10, object)
+    people = np.concatenate([np.arange(30), np.full(40, 99), np.arange(100, 110)])
+    assert list(by_category("town", values, people=people)) == ["town = common", "town = others"]
+    assert list(by_category("town", values))[:2] == ["town = one person's", "town = common"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -27,6 +27,10 @@ class Slice:
     metrics: Mapping[str, Estimate]
 
 
+_FEWEST = 20
+"""People who share a personal value before a report names it."""
+
+
 def by_count(what: str, counts: Array, bounds: tuple[int, ...] = (5, 20)) -> dict[str, Array]:
     """Masks (n_rows,) by how much was known, such as a user's earlier events; the first slice are the cold ones.
 
@@ -42,8 +46,10 @@ def by_count(what: str, counts: Array, bounds: tuple[int, ...] = (5, 20)) -> dic
     return masks
 
 
-def by_category(what: str, values: Array, top: int = 5) -> dict[str, Array]:
+def by_category(what: str, values: Array, top: int = 5, *, people: Array | None = None) -> dict[str, Array]:
     """Masks (n_rows,) of the `top` most frequent values, by frequency and then by name, the others, and the missing.
+
+    Where values are personal, `people` says whose they are, (n_rows,): what fewer than twenty share is not named.
 
     >>> list(by_category("tab", np.array(["a", "b", "a", None], object), top=1))
     ['tab = a', 'tab = others', 'tab missing']
@@ -52,7 +58,11 @@ def by_category(what: str, values: Array, top: int = 5) -> dict[str, Array]:
     is_text = values.dtype == object
     missing = np.equal(values, np.array(None, object)) if is_text else np.isnan(values.astype(np.float64))
     names, counts = np.unique(values[~missing], return_counts=True)
-    largest = [names[i] for i in np.lexsort((np.arange(len(names)), -counts))[:top]]
+    order = np.lexsort((np.arange(len(names)), -counts))
+    if people is not None:
+        shared = (i for i in order[counts[order] >= _FEWEST] if len(np.unique(people[values == names[i]])) >= _FEWEST)
+        order = np.fromiter(islice(shared, top), np.int64)
+    largest = [names[i] for i in order[:top]]
     masks = {f"{what} = {name}": np.asarray(values == name) for name in largest}
     rest = ~missing & ~np.logical_or.reduce([np.zeros(len(values), np.bool_), *masks.values()])
     masks |= {f"{what} = others": rest, f"{what} missing": missing}

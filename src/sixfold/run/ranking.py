@@ -128,7 +128,8 @@ def _slices(system: System, prepared: Prepared, predicted: Table, seed: int) -> 
         masks |= by_count(f"{entity.name} {verb} before", known[entity.name], bounds)
     for field in system.plan.slices:
         if field.name in test.spine:
-            masks |= by_category(field.name, test.spine[field.name], top=3)
+            people = test.spine[task.per.name] if field.name in field.events.personal else None
+            masks |= by_category(field.name, test.spine[field.name], top=3, people=people)
     rows = Table({"truth": test.labels[success], "score": predicted[success]})
     metrics = {name: _metric(function) for name, function in BINARY.items()}
     return measure_slices(rows, masks, metrics, users=test.spine[task.per.name], seed=seed, replicates=100)
