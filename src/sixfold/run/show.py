@@ -117,8 +117,8 @@ def _(result: Answered) -> RenderableType:
     table = grid("item", "value", "propensity", "because")
     table.columns[3].justify = "left"
     for item in answer["items"]:
-        why = ", ".join(f"{reason['source']} #{reason['rank'] + 1}" for reason in item["reasons"])
-        why += ", ".join(f"{name} {_brief(value)}" for name, value in item.get("detail", {}).items())
+        because = [f"{reason['source']} #{reason['rank'] + 1}" for reason in item["reasons"]]
+        why = ", ".join([*because, *(f"{name} {_brief(value)}" for name, value in item.get("detail", {}).items())])
         value = "–" if item["value"] is None else f"{item['value']:.4f}"
         table.add_row(
             str(item["id"]), value, f"{item['propensity']:.3f}", why + (" (explored)" if item["explored"] else "")

@@ -185,9 +185,11 @@ def unpack(packed: Mapping[str, Any]) -> Table:
     >>> again = unpack(pack(table))
     >>> again.names, again["x"].tobytes() == table["x"].tobytes(), again["s"].tolist(), again["t"].tolist()
     (('x', 't', 's'), True, [[1, 2], [1, 2]], ['a', None])
+    >>> len(unpack(pack(table.take(slice(0)))))
+    0
     """
     rows = packed["rows"]
-    matrix = np.frombuffer(base64.b64decode(packed["matrix"]), "<f8").reshape(-1, rows)
+    matrix = np.frombuffer(base64.b64decode(packed["matrix"]), "<f8").reshape(len(packed["floats"]), rows)
     columns = dict(zip(packed["floats"], matrix, strict=True))
     for name, (kind, *rest) in packed["others"].items():
         if kind == "text":
