@@ -18,9 +18,11 @@ import numpy as np
 from sixfold._core.errors import DataError, DefinitionError
 from sixfold._core.hashing import file_digest, fingerprint
 from sixfold._core.table import Array, Table
+from sixfold.data.calendar import Calendar
 from sixfold.data.labels import Label
 from sixfold.data.log import Log
 from sixfold.features.batch import as_of
+from sixfold.features.calendar_rows import CalendarRows
 from sixfold.features.featureset import FeatureSet
 from sixfold.features.impressions import Impressions, Resolve, digest_of, same
 
@@ -39,7 +41,8 @@ class Recipe:
     """What a training set is made of: the impressions of `labels` with `within[0]` <= at < `within[1]`.
 
     Of the log's prefix below `stop`; a row is left out while `now` < at + the slowest maturity of the labels.
-    `resolve` moves impressions to the decisions that made them.
+    `resolve` moves impressions to the decisions that made them. Origins of a calendar are midnights of a clock that is
+    `utc_offset_s` ahead of UTC.
     """
 
     features: FeatureSet
@@ -48,6 +51,7 @@ class Recipe:
     now: int
     within: tuple[int, int] = (-(2**63), 2**63 - 1)
     resolve: Resolve = same
+    utc_offset_s: int = 0
 
     def __post_init__(self) -> None:
         problems = []
@@ -104,7 +108,7 @@ def write_dataset(
     Raises DataError if nothing is mature in the range, or if the folder holds something else or is damaged; what was
     in the folder is then as it was.
     """
-    impressions = Impressions(log, recipe.labels, stop=recipe.stop, within=recipe.within, now=recipe.now)
+    impressions = _rows_of(recipe, log)
     digests = impressions.survey(recipe.resolve, lambda share: progress("reading the log", 0.2 * share))
     if not impressions.n_rows:
         raise DataError(
@@ -135,6 +139,14 @@ def write_dataset(
     return StoredDataset(folder, about["fingerprint"], about["rows"], about)
 
 
+def _rows_of(recipe: Recipe, log: Log) -> Impressions | CalendarRows:
+    """The rows that the labels are of: impressions in the log, or what a calendar makes of it."""
+    labels, within, stop, now = recipe.labels, recipe.within, recipe.stop, recipe.now
+    if isinstance(labels[0].of, Calendar):
+        return CalendarRows(log, labels, stop=stop, within=within, now=now, utc_offset_s=recipe.utc_offset_s)
+    return Impressions(log, labels, stop=stop, within=within, now=now)
+
+
 def open_dataset(folder: Path) -> StoredDataset:
     """The training set in a folder, its bytes checked; DataError if there is none, or it is damaged."""
     damaged = "delete the folder and write it again with `sixfold features SYSTEM --write FOLDER`"
@@ -163,7 +175,9 @@ def _found(folder: Path, wanted: str) -> StoredDataset:
     return StoredDataset(folder, stored.fingerprint, stored.rows, stored.about, reused=True)
 
 
-def _about(recipe: Recipe, impressions: Impressions, prefix: Mapping[str, str], n_rows: int) -> dict[str, Any]:
+def _about(
+    recipe: Recipe, impressions: Impressions | CalendarRows, prefix: Mapping[str, str], n_rows: int
+) -> dict[str, Any]:
     # Not `now` and `stop` themselves: a log that grew by what nothing here reads still gives the same rows.
     last = min(recipe.within[1], impressions.last_at + 1)
     parts = {

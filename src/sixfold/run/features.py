@@ -178,7 +178,8 @@ def write_training_set(
         if not end:
             raise DataError("the log is empty", hint="run `sixfold ingest` first")
         resolve = partial(served_points, decisions=_decisions(log, end))
-        recipe = Recipe(system.features, _labels(home, system, log, end), end, now, within, resolve)
+        shift = int(home.facts().get("utc_offset_s", 0))
+        recipe = Recipe(system.features, _labels(home, system, log, end), end, now, within, resolve, shift)
         stored = write_dataset(folder, recipe, log, evaluate=evaluate, progress=progress)
     remember_export(home, "training set", end, [folder / name for name in ("rows.parquet", "dataset.json")])
     return _written(stored, time.perf_counter() - began)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sixfold._core.errors import InputError
 from sixfold._core.hashing import fingerprint
+from sixfold.data.calendar import Calendar
 from sixfold.data.events import Field
 from sixfold.data.expr import Expr, leaves
 from sixfold.data.labels import Label
@@ -209,7 +210,8 @@ def _data(system: System) -> Iterator[Node]:
 def _label(label: Label) -> Node:
     parts = [label.expr, *([label.weight] if isinstance(label.weight, Expr) else [])]
     fields = {repr(leaf): None for part in parts for leaf in leaves(part) if isinstance(leaf, Field)}
-    needs = (*(f"field {name}" for name in fields), f"stream {label.of.name}")
+    stream = label.of.events if isinstance(label.of, Calendar) else label.of
+    needs = (*(f"field {name}" for name in fields), f"stream {stream.name}")
     return Node("label", label.name, fingerprint(label.spec())[:12], needs)
 
 
