@@ -78,7 +78,9 @@ def test_articles_have_a_day_each_to_learn_from_tune_and_test(folder: Path) -> N
 
 
 def test_answers_that_were_withheld_are_found_and_the_others_are_none(folder: Path) -> None:
-    rows = [(row["question"], row["accepted"], row["found"]) for row in read(Squad(folder, whole=False))["answer"].rows()]
+    rows = [
+        (row["question"], row["accepted"], row["found"]) for row in read(Squad(folder, whole=False))["answer"].rows()
+    ]
     assert rows[:2] == [("What is the colour of oxygen?", "red", True), ("What is the taste of oxygen?", None, False)]
     assert rows[-2:] == [("What colour is force?", "blue", True), ("What colour is force?", "is blue", True)]
 
