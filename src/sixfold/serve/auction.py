@@ -66,8 +66,9 @@ class Auction:
         details = [{"bid": float(bids[row]), "price": price} for row, price in zip(rows, prices.tolist(), strict=True)]
         if self.pace is not None:
             details = [{**detail, "pace": float(pace[row])} for row, detail in zip(rows, details, strict=True)]
-        short = min(view.request.n, len(ranked)) - len(rows)
-        notes = (f"{short} places not sold: no other bid reaches the reserve of {reserve:g}",) if short else ()
+        places = min(view.request.n, len(ranked))
+        unsold = f"{len(rows)} of {places} places sold: no other bid reaches the reserve of {reserve:g}"
+        notes = (unsold,) if len(rows) < places else ()
         return Selection(rows, np.ones(len(rows)), np.zeros(len(rows), np.bool_), notes, tuple(details))
 
 
