@@ -290,6 +290,9 @@ def test_what_cannot_be_done_is_said_before_anything_is(home: Home, monkeypatch:
         write_json(home.folder / "service.json", {"url": url, "pid": 1})
         with pytest.raises(ServiceError, match="stop the service first"):
             forget(home, SYSTEM, "user:7", clock=lambda: NOW)
+    (home.folder / "service.json").unlink()
+    with home.log(), pytest.raises(ServiceError, match=r"has .*log.db open.*stop the service"):
+        forget(home, SYSTEM, "user:7", clock=lambda: NOW)
     monkeypatch.delenv(KEY)
     with pytest.raises(InputError, match="erasing somebody needs a key"):
         forget(home, SYSTEM, "user:7", clock=lambda: NOW)

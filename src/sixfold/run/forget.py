@@ -107,7 +107,7 @@ def _is_item(system: System, entity: str) -> bool:
 
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """Keep other erasures out, by a lock that a crash lets go of; ServiceError while a service runs."""
+    """Keep other erasures out, by a lock that a crash lets go of; ServiceError while anybody else has the log open."""
     if not (home.folder / "log.db").exists():
         raise InputError(f"there is no log in {home.folder}", hint="run `sixfold ingest` first")
     facts = read_json(home.folder / "service.json")
@@ -119,12 +119,27 @@ def _alone(home: Home) -> Iterator[None]:
     lock = sqlite3.connect(home.folder / "erasing.lock", isolation_level=None, timeout=0.1)
     try:
         lock.execute("BEGIN EXCLUSIVE")
+        _refuse_company(home.folder / "log.db")
         yield
     except sqlite3.OperationalError as error:
         raise ServiceError(f"another process is erasing somebody from {home.folder}", hint="wait for it") from error
     finally:
         lock.close()
         (home.folder / "erasing.lock").unlink(missing_ok=True)
+
+
+def _refuse_company(path: Path) -> None:
+    """ServiceError if another connection has the log open: SQLite leaves its write-ahead log only when alone."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=1)
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        raise ServiceError(
+            f"another process has {path} open: {error}", hint="stop the service, or wait until the other command ends"
+        ) from error
+    finally:
+        connection.close()
 
 
 def _answers(facts: Mapping[str, Any]) -> bool:
