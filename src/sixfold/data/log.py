@@ -23,7 +23,7 @@ class Appended:
 
 
 class Log(Protocol):
-    """Ordered events. Offsets start at 0; where there is a gap an event was erased. `arrived` never falls with the offset.
+    """Ordered events. Offsets start at 0, and a gap is where events were erased; `arrived` never falls as they rise.
 
     Tables passed in have `id` (text), `at` and the columns of their stream; tables read back also have `offset` and
     `arrived`. An append is atomic, durable when it returns, and idempotent by (stream, id).
