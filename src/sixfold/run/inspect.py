@@ -83,6 +83,9 @@ def subject_key(system: System, text: str) -> int | str:
     return int(text)
 
 
+_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
 def parse_context(system: System, pairs: Sequence[str]) -> dict[str, Any]:
     """Request fields from the command line, as `name=value`; InputError for a field that no feature reads."""
     kinds = request_fields(system)
@@ -92,9 +95,10 @@ def parse_context(system: System, pairs: Sequence[str]) -> dict[str, Any]:
         if not sign or name not in kinds:
             raise InputError(f"--context {pair!r}: expected name=value", hint=f"the fields are: {', '.join(kinds)}")
         try:
-            context[name] = kinds[name](text)
-        except ValueError as error:
-            raise InputError(f"--context {name}: {text!r} is not a number") from error
+            context[name] = _YES_NO[text.lower()] if kinds[name] is bool else kinds[name](text)
+        except (ValueError, KeyError) as error:
+            wanted = "yes or no" if kinds[name] is bool else "a number"
+            raise InputError(f"--context {name}: {text!r} is not {wanted}") from error
     return context
 
 
