@@ -144,7 +144,7 @@ class Route:
 def widen(columns: list[Array], n_rows: int) -> None:
     """Put views in place of what all candidates share, so that readers can tell and work on the one value.
 
-    They are the views that np.broadcast_to makes, but made together: there are dozens of them in each request.
+    They are the views that np.broadcast_to makes, but made together, and faster: there are dozens in each request.
     """
     shared = [i for i, column in enumerate(columns) if len(column) != n_rows]
     singles: dict[str, list[int]] = {}
@@ -154,7 +154,13 @@ def widen(columns: list[Array], n_rows: int) -> None:
             singles.setdefault(column.dtype.char, []).append(i)
         else:
             columns[i] = np.broadcast_to(column, (n_rows, *column.shape[1:]))
-    for places in singles.values():
+    for kind, places in singles.items():
         values = np.concatenate([columns[i] for i in places])
-        for i, view in zip(places, np.broadcast_to(values[:, None], (len(values), n_rows)), strict=True):
+        shape = len(values), n_rows
+        if kind == "d":
+            views = np.ndarray(shape, np.float64, values, strides=(values.itemsize, 0))
+            views.flags.writeable = False
+        else:
+            views = np.broadcast_to(values[:, None], shape)
+        for i, view in zip(places, views, strict=True):
             columns[i] = view

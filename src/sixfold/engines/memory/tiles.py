@@ -177,6 +177,8 @@ class TileArena:
 
     def read_together(self, groups: Sequence[int], rows: Array, lowest: Sequence[Sequence[int]]) -> list[Array]:
         """What `read` gives for each of the groups and its lowest tiles."""
+        if len(rows) == 1:
+            return [self.read(group, rows, mine) for group, mine in zip(groups, lowest, strict=True)]
         n, most = len(groups), max(map(len, lowest))
         bounds = np.array([[*mine, *[_LAST] * (most - len(mine))] for mine in lowest])
         start, count, _ = self._found((rows[:, None] * self._n + np.array(groups)).ravel()).T
