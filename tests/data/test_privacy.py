@@ -137,6 +137,11 @@ def test_who_was_erased_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> N
     report = gate.chunk({"visit": table}, now=6)
     assert report.erased == {"visit": 1} and report.accepted == {"visit": 1} and report.quarantined == 0
     assert log.read(0, 99)["visit"]["user"].tolist() == [8, 9]
+    sent = [{"of": "visit", "event": name} for name in ("a", "b", "e")]
+    assert [one.status for one in gate.rows("retraction", sent, now=7)] == ["erased", "accepted", "erased"]
+    raw = {name: column([row[name] for row in sent], str) for name in ("of", "event")}
+    report = gate.chunk({"retraction": Table({**raw, "at": np.array([6, 6, 6])})}, now=8)
+    assert report.erased == {"retraction": 2} and not report.quarantined and report.repeated["retraction"] == 1
     assert gate.is_erased("user", 7) and not gate.is_erased("user", 8)
     monkeypatch.setenv(KEY, "another key, just as long")
     with pytest.raises(InputError, match="is not the key that somebody was erased with"):

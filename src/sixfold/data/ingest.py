@@ -141,6 +141,7 @@ class Ingest:
         marked = personal(events)
         self._shapes = {s.name: replace(_shape(s, contracts), personal=marked[s.name]) for s in events}
         self._erased = erased(log)
+        self._dropped: set[tuple[str, str]] = set()
         if lost := sorted({contract.stream.name for contract in contracts} - set(self._shapes)):
             raise DefinitionError([f"there is a contract for {name!r}, but no such stream" for name in lost])
 
@@ -172,8 +173,9 @@ class Ingest:
         if self._erased is not None:
             kept = [place for place, row in enumerate(rows) if not self._erased.named(row)]
             if len(kept) < len(rows):
-                some = self._prepared(stream, [rows[place] for place in kept], now)
-                return some.among([_id(row) for row in rows], kept)
+                ids = [_id(row) for row in rows]
+                self._dropped |= {(stream, name) for name in ids} - {(stream, ids[place]) for place in kept}
+                return self._prepared(stream, [rows[place] for place in kept], now).among(ids, kept)
         return self._prepared(stream, rows, now)
 
     def _prepared(self, stream: str, rows: Sequence[Any], now: int) -> Prepared:
@@ -191,7 +193,15 @@ class Ingest:
         return Prepared(stream, table, places, rejects, ids)
 
     def _retractions(self, rows: Sequence[Any], now: int) -> Prepared:
-        """Look up the events that rows take back."""
+        """Look up the events that rows take back; those of events that were dropped are dropped, too."""
+        if self._dropped:
+            kept = [place for place, row in enumerate(rows) if _taken_back(row) not in self._dropped]
+            if len(kept) < len(rows):
+                some = self._looked_up([rows[place] for place in kept], now)
+                return some.among([retraction_id(row) for row in rows], kept)
+        return self._looked_up(rows, now)
+
+    def _looked_up(self, rows: Sequence[Any], now: int) -> Prepared:
         table, problems = resolved(rows, self._shapes, self._log, now=now)
         places = np.array([row for row in range(len(rows)) if row not in problems], np.int64)
         rejects = {row: reject(RETRACTION, problem, rows[row], now=now) for row, problem in problems.items()}
@@ -218,7 +228,7 @@ class Ingest:
         rejects: list[Reject] = []
         dropped: Counter[str] = Counter()
         for stream, raw in events.items():
-            table = self._without_erased(raw)
+            table = self._without_erased(stream, raw)
             dropped[stream] += len(raw) - len(table)
             good[stream], refused = self._checked(self._shape(stream), table, now)
             rejects += refused
@@ -226,31 +236,31 @@ class Ingest:
             self._quarantine.put(rejects)
         appended = self._log.append(good, now=now)
         if retractions:
-            appended, refused_too = self._take_back(retractions, appended, now)
-            rejects += refused_too
+            more, prepared = self._take_back(retractions, now)
+            appended = {**appended, **more}
+            rejects += prepared.rejects.values()
+            dropped[RETRACTION] += len(prepared.erased)
         accepted = {stream: len(part.offsets) - part.duplicates for stream, part in appended.items()}
         repeated = {stream: part.duplicates for stream, part in appended.items()}
         reasons = Counter((refused.stream, refused.reason) for refused in rejects)
         return IngestReport(accepted, repeated, reasons, dict(+dropped))
 
-    def _without_erased(self, table: Table) -> Table:
+    def _without_erased(self, stream: str, table: Table) -> Table:
         if self._erased is None:
             return table
         gone = self._erased.rows(table, len(table))
+        self._dropped |= {(stream, str(name)) for name in table.take(gone)["id"].tolist()} if "id" in table else set()
         return table.take(~gone) if gone.any() else table
 
-    def _take_back(
-        self, retractions: Table, appended: Mapping[str, Appended], now: int
-    ) -> tuple[dict[str, Appended], list[Reject]]:
-        """Append the retractions of a chunk after its events; what became of all, and the rows refused."""
+    def _take_back(self, retractions: Table, now: int) -> tuple[Mapping[str, Appended], Prepared]:
+        """Append the retractions of a chunk after its events; what became of them."""
         rows = [_as_json({name: row[name] for name in RULES if name in row}, RULES) for row in retractions.rows()]
         prepared = self._retractions(rows, max(now, self._log.end()[1]))
         self.set_aside([prepared])
         table = prepared.table
         if "arrived" in retractions and retractions["arrived"].dtype == np.int64:
             table = table.with_columns({"arrived": retractions["arrived"][prepared.places]})
-        more = self._log.append({RETRACTION: table}, now=now)
-        return {**appended, **more}, list(prepared.rejects.values())
+        return self._log.append({RETRACTION: table}, now=now), prepared
 
     def reingest(self, *, now: int) -> IngestReport:
         """Try everything in quarantine again, once the cause is repaired; what fails again stays, with its new reason.
@@ -364,6 +374,12 @@ def _columns(shape: _Shape, rows: Sequence[Any]) -> Table:
 def _id(row: Any) -> str:
     found = row.get("id") if isinstance(row, dict) else None
     return found if isinstance(found, str) else ""
+
+
+def _taken_back(row: Any) -> tuple[Any, Any]:
+    """The stream and the id of the event that a row takes back, whatever came."""
+    found = (row.get("of"), row.get("event")) if isinstance(row, dict) else (None, None)
+    return found if all(isinstance(part, str) for part in found) else (None, None)
 
 
 def _as_json(row: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
