@@ -47,7 +47,7 @@ pace = Pace(
 )  # fmt: skip
 
 system = System(
-    "ads", problem=problem, spine=shown, labels=(clicked,), features=features, data="ipinyou-rtb-sample",
+    "ads", problem=problem, spine=shown, labels=(clicked,), features=features, data="market",
     contracts=(Contract(meta, {"a bid is positive": meta.bid > 0, "a budget is not negative": ~(meta.budget < 0)}),
                Contract(shown, {"a price is not negative": ~(shown.price < 0)})),
     plan=Plan(
