@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from sixfold._core.times import DAY
+from sixfold.operate.releases import champion
 from sixfold.run.audit import audit_decisions
 from sixfold.run.evaluate import evaluate
 from sixfold.run.home import Home, open_home
@@ -19,10 +21,12 @@ from sixfold.run.prepare import prepare
 from sixfold.run.release import bundle, serve_release
 from sixfold.run.serve import one_thread, open_deployment
 from sixfold.run.train import train
-from sixfold.serve import AlertBudget
+from sixfold.serve import AlertBudget, DecisionRequest
+from sixfold.serve.bound import BoundPipeline
 from sixfold.serve.http import application
 from sixfold.serve.service import Service
 from sixfold.system import System, load_system
+from sixfold.testing.stage_kit import check_stage
 from sixfold.worlds.cards import Cards, CardsConfig
 
 PER_DAY = 4
@@ -65,10 +69,23 @@ def _gain(answer: dict[str, Any]) -> float:
     return float(detail["probability"] * detail["amount"]) - 1e-6
 
 
+def _check_actors(system: System, pipeline: BoundPipeline) -> None:
+    """The budget, its rule, and one that nobody should ship, by the kit."""
+    budget = system.pipeline.act
+    assert isinstance(budget, AlertBudget)
+    context = {"terminal": 3, "amount": 12.5, "night": False, "weekend": False}
+    request = DecisionRequest("kit", 1, 1, 0, context)
+    for actor in (budget, budget.rule):
+        check_stage(actor, pipeline, request)
+    with pytest.raises(AssertionError, match="default must be one of"):
+        check_stage(replace(budget.rule, default="wait"), pipeline, request)
+
+
 async def _visited(home: Home, system: System, world: Cards) -> list[dict[str, Any]]:
     """The answers to payments that come one after another, each in the log before the next."""
     answers = []
     with one_thread(), open_deployment(home, system) as stage:
+        _check_actors(system, stage.deployment.load(str(champion(stage.log))))
         service = Service(stage.deployment)
         await service.start()
         try:

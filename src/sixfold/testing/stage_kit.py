@@ -5,21 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from sixfold._core.table import Array
+from sixfold._core.table import Array, Table
 from sixfold.features.definitions import Feature
+from sixfold.frame import Choose
 from sixfold.serve.bound import BoundPipeline
-from sixfold.serve.stages import DecisionRequest, Filter, Selector, Source, View
+from sixfold.serve.stages import Actor, DecisionRequest, Filter, Selector, Source, View
+from sixfold.serve.view import RequestView
 
 __all__ = ["check_stage"]
 
 
 def check_stage(stage: Any, pipeline: BoundPipeline, request: DecisionRequest) -> None:
-    """Hold a source, a filter or a selector to what the pipeline relies on.
+    """Hold a source, a filter, a selector or an actor to what the pipeline relies on.
 
     `pipeline` gives the stage its models and a state that has the stage's features; `request` is one that it serves.
     """
-    kinds = [kind for kind in (Source, Filter, Selector) if isinstance(stage, kind)]
-    assert len(kinds) == 1, f"{stage!r} must be exactly one of a source, a filter and a selector, not {kinds}"
+    kinds = [kind for kind in (Source, Filter, Selector, Actor) if isinstance(stage, kind)]
+    assert len(kinds) == 1, f"{stage!r} must be exactly one of a source, a filter, a selector and an actor, not {kinds}"
     params = getattr(type(stage), "__dataclass_params__", None)
     assert params is not None and params.frozen, f"{stage!r} must be a frozen dataclass"
     assert isinstance(stage.features, tuple), "features must be a tuple"
@@ -30,6 +32,8 @@ def check_stage(stage: Any, pipeline: BoundPipeline, request: DecisionRequest) -
         _check_source(stage, view)
     elif isinstance(stage, Filter):
         _check_filter(stage, view, pipeline)
+    elif isinstance(stage, Actor):
+        _check_actor(stage, request, pipeline)
     else:
         _check_selector(stage, view, pipeline)
 
@@ -71,6 +75,28 @@ def _check_selector(stage: Selector, view: View, pipeline: BoundPipeline) -> Non
         assert len(chosen.details) in (0, wanted), "details for each item, or for none"
         again = stage.select(view, some, np.random.default_rng(1))
         _same(chosen.rows, again.rows, "the same chance must give the same slate")
+
+
+def _check_actor(stage: Actor, request: DecisionRequest, pipeline: BoundPipeline) -> None:
+    view = RequestView(pipeline, request)
+    view.read_subject([feature.name for feature in stage.features])
+    task = pipeline.task
+    assert stage.name and isinstance(stage.name, str), "an actor needs a name"
+    assert isinstance(task, Choose) and stage.default in task.actions, "the default must be one of the task's actions"
+    heads = pipeline.ranker().heads
+    for probability in (0.0, 0.5, 1.0):
+        said = Table({head: np.array([probability]) for head in heads})
+        act, again = (stage.act(view, said, pipeline.content.settings) for _ in range(2))
+        assert act == again, "the same request must get the same action"
+        assert act.action in task.actions, f"{act.action!r} is none of the task's actions"
+        assert set(act.values) == set(task.actions), "what every action is worth must be said"
+        assert np.isfinite(list(act.values.values())).all(), "an action must be worth a number"
+    n = 50
+    spine = Table({**{e.name: np.zeros(n, np.int64) for e in task.known}, "at": np.arange(n), "offset": np.arange(n)})
+    spine = spine.with_columns({feature.name: np.full(n, np.nan) for feature in stage.features})
+    truth = Table({head: (np.arange(n) % 5 == 0).astype(np.float64) for head in heads})
+    learnt = stage.fit(truth, truth, spine)
+    assert all(isinstance(value, float) for value in learnt.values()), "settings are numbers: a release keeps them"
 
 
 def _some_keys(view: View, pipeline: BoundPipeline) -> Array:
