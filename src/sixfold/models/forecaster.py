@@ -42,9 +42,9 @@ class Forecaster:
     categorical: tuple[str, ...] = ()
     name: str = "forecaster"
     depth: int = 6
-    learning_rate: float = 0.1
-    max_trees: int = 300
-    patience: int = 20
+    learning_rate: float = 0.05
+    max_trees: int = 400
+    patience: int = 30
     l2: float = 5.0
     max_rows: int = 200_000
 
