@@ -1,8 +1,6 @@
 """SQuAD 2.0 development set: questions about paragraphs of Wikipedia, half of them without an answer there."""
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +87,9 @@ class Squad:
     (the test): no article is in two parts. Withheld answers come from SQuAD 1.1 by the text of the question, and
     questions that are not in it have none: in SQuAD 2.0 exactly those were added.
 
-    Somebody who asks about a paragraph has `pool` paragraphs of the article before them, which is what `asked` lists:
-    those that share the rarest words with the question, its own always among them. `answer` says of the question's
-    own paragraph what is accepted: an event each, one with nothing accepted if there is no answer in it.
+    Somebody who asks about a paragraph has `pool` paragraphs before them, which is what `asked` lists: those that share
+    the rarest words with the question, as a plain search finds them, its own always among them. `answer` says of the
+    question's own paragraph what is accepted: an event each, one with nothing accepted if there is no answer in it.
     Raises DataError if a file is missing, damaged or not complete; `whole=False` takes samples in the same layout.
     """
 
@@ -126,7 +124,7 @@ class Squad:
         texts = [row["context"] for row in raw]
         keys = np.array([row["paragraph_id"] for row in raw], np.int64)
         meta = {"passage": keys, "title": column(titles, str), "text": column(texts, str)}
-        pools = _Pools({row["paragraph_id"]: row for row in raw})
+        pools = _Pools(dict(zip(keys.tolist(), texts, strict=True)))
         asked, answers = _Rows(), _Rows()
         for day, article in enumerate(_articles(*questions), 1):
             for i, question in enumerate(article):
@@ -167,25 +165,22 @@ class _Rows:
 
 
 class _Pools:
-    """The paragraphs of each article by the words they have."""
+    """All paragraphs by the words they have."""
 
-    def __init__(self, paragraphs: Mapping[int, Mapping[str, Any]]) -> None:
-        self._words = {key: _words(row["context"]) for key, row in paragraphs.items()}
-        self._title = {key: row["title"] for key, row in paragraphs.items()}
-        self._of: dict[str, list[int]] = {}
-        for key, title in self._title.items():
-            self._of.setdefault(title, []).append(key)
-        self._count = Counter(word for words in self._words.values() for word in words)
+    def __init__(self, paragraphs: Mapping[int, str]) -> None:
+        words = [_words(text) for text in paragraphs.values()]
+        self._keys = np.array(list(paragraphs), np.int64)
+        self._row = {word: i for i, word in enumerate(sorted(set().union(*words)))}
+        self._has = np.zeros((len(self._row), len(words)), np.bool_)
+        for column_, some in enumerate(words):
+            self._has[[self._row[word] for word in some], column_] = True
+        self._worth = np.log(len(words) / self._has.sum(axis=1))
 
     def of(self, question: _Asked, n: int) -> list[int]:
-        """The paragraphs of the question's article with the rarest words of the question, most of them first."""
-        asked = sorted(_words(question.question))
-        worth = {word: math.log(len(self._words) / self._count[word]) for word in asked if self._count[word]}
-        shared = {
-            key: sum(value for word, value in worth.items() if word in self._words[key])
-            for key in self._of[self._title[question.paragraph]]
-        }
-        best = sorted(shared, key=lambda key: (-shared[key], key))[:n]
+        """The paragraphs with the rarest words of the question, most of them first; its own is the last at worst."""
+        rows = [self._row[word] for word in sorted(_words(question.question)) if word in self._row]
+        shared = self._worth[rows] @ self._has[rows]
+        best: list[int] = self._keys[np.argsort(-shared, kind="stable")[:n]].tolist()
         return best if question.paragraph in best else [*best[: n - 1], question.paragraph]
 
 

@@ -31,7 +31,7 @@ problem = Problem(
     privacy=("questions as they were typed",),
 )
 
-words, in_title = BM25((meta.title, meta.text)), BM25((meta.title,), name="title")
+words = BM25((meta.title, meta.text))
 features = FeatureSet(computed("named", ~attribute(meta.title).is_missing()))
 reading = Extract(SpanReader(), attribute(meta.text), truth=answer.accepted)
 
@@ -50,7 +50,7 @@ system = System(
     pipeline=Pipeline(
         sources=(Match(words, 50),),
         blend=Blend(keep=50),
-        score=Score(TreeRanker((about,), depth=4), problem.objective, also=(words, in_title)),
+        score=Score(TreeRanker((about,), depth=4, rising=words.columns), problem.objective, also=(words,)),
         select=TopK(5),
         render=reading,
         budget_ms=100.0,

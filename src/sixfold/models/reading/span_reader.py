@@ -15,7 +15,7 @@ from sixfold.models.reading.affinity import Affinity
 from sixfold.models.reading.agreement import f1, normalised
 from sixfold.models.reading.contract import Examples, Reading
 from sixfold.models.reading.evidence import Evidence
-from sixfold.models.reading.features import CODES, FEATURES, span_features
+from sixfold.models.reading.features import CODES, FEATURES, likely, span_features
 from sixfold.models.reading.listwise import Lists, Listwise
 from sixfold.models.reading.question import Question, question_of
 from sixfold.models.reading.spans import Spans, spans_of
@@ -41,14 +41,16 @@ _FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class SpanReader:
-    """Scores every run of up to ten words of the passages by what surrounds it and what it looks like.
+    """Scores every run of up to ten words of the likely sentences by what surrounds it and what it looks like.
 
-    `candidates` of a question are learnt from: the right ones, and wrong ones half from the passage that answers.
+    `sentences` of all passages together are looked at closely. Of a question, the right spans are learnt from and as
+    many wrong ones as make `candidates`.
     """
 
     name: str = "reader"
-    candidates: int = 120
-    hidden: int = 64
+    sentences: int = 8
+    candidates: int = 250
+    hidden: int = 32
     epochs: int = 8
     members: int = 3
 
@@ -68,9 +70,9 @@ class SpanReader:
             lists, codes, hidden=self.hidden, epochs=self.epochs, members=self.members, seed=derive_seed(seed, "net")
         )
         affinity = Affinity.fit(_answers(train), _passages(train))
-        picker = FittedSpanReader(net, affinity, weights, unknown, None)
+        picker = FittedSpanReader(net, affinity, (weights, unknown), self.sentences, None)
         progress("learning when to refuse", 0.9)
-        reader = FittedSpanReader(net, affinity, weights, unknown, _weigh(picker, validate))
+        reader = FittedSpanReader(net, affinity, (weights, unknown), self.sentences, _weigh(picker, validate))
         progress("learning to read", 1.0)
         return reader
 
@@ -90,9 +92,8 @@ class SpanReader:
             right = _right(spans, answers)
             if not right.any():
                 continue
-            home = np.repeat([text == _home(texts, answers) for text in texts], [len(part) for part in spans])
-            chosen = _sample(right, home, self.candidates // 2, rng)
             found = span_features(question_of(question), spans, odds[half[train.topics[i]]], weights, unknown)
+            chosen = _sample(right, likely(found, self.sentences), self.candidates, rng)
             features.append(found[chosen])
             marks.append(right[chosen])
             sizes.append(len(chosen))
@@ -108,12 +109,12 @@ class FittedSpanReader:
         self,
         net: Listwise,
         affinity: Affinity,
-        weights: Mapping[str, float],
-        unknown: float,
+        rarity: tuple[Mapping[str, float], float],
+        sentences: int,
         evidence: Evidence | None,
     ) -> None:
-        self._net, self._affinity, self._weights, self._unknown = net, affinity, weights, unknown
-        self._evidence = evidence
+        self._net, self._affinity, self._sentences, self._evidence = net, affinity, sentences, evidence
+        self._weights, self._unknown = rarity
 
     @property
     def threshold(self) -> float:
@@ -136,8 +137,10 @@ class FittedSpanReader:
         features = span_features(asked, spans, self._affinity, self._weights, self._unknown)
         if not len(features):
             return None
-        scores = self._net.scores(features)
-        chances = np.exp(scores - scores.max())
+        rows = np.flatnonzero(likely(features, self._sentences))
+        scores = self._net.scores(features[rows])
+        chances = np.zeros(len(features), np.float32)
+        chances[rows] = np.exp(scores - scores.max())
         chances /= chances.sum()
         row = int(np.argmax(chances))
         passage, mine = _locate(spans, row)
@@ -157,6 +160,7 @@ class FittedSpanReader:
             "odds": self._affinity.odds,
             "weights": dict(self._weights),
             "unknown": self._unknown,
+            "sentences": self._sentences,
         }
         write_model(folder, KIND, settings, arrays)
 
@@ -169,8 +173,8 @@ def load(folder: Path) -> FittedSpanReader:
     return FittedSpanReader(
         Listwise(codes, arrays, settings["members"]),
         Affinity(settings["odds"]),
-        settings["weights"],
-        settings["unknown"],
+        (settings["weights"], settings["unknown"]),
+        settings["sentences"],
         Evidence.from_arrays(evidence) if evidence else None,
     )
 
@@ -226,10 +230,10 @@ def _right(spans: Sequence[Spans], answers: Sequence[str]) -> Array:
     return np.concatenate(marks)
 
 
-def _sample(right: Array, home: Array, n: int, rng: np.random.Generator) -> Array:
-    near, wrong = np.flatnonzero(home & ~right), np.flatnonzero(~right)
-    some = [rng.choice(rows, min(n, len(rows)), replace=False) for rows in (near, wrong)]
-    return np.unique(np.concatenate([np.flatnonzero(right), *some]))
+def _sample(right: Array, likely_: Array, n: int, rng: np.random.Generator) -> Array:
+    """The right spans, and wrong ones of the likely sentences."""
+    rows, wrong = np.flatnonzero(right), np.flatnonzero(likely_ & ~right)
+    return np.sort(np.concatenate([rows, rng.choice(wrong, min(max(n - len(rows), 1), len(wrong)), replace=False)]))
 
 
 def _locate(spans: Sequence[Spans], row: int) -> tuple[int, int]:
