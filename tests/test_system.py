@@ -91,7 +91,7 @@ def test_two_features_of_one_name_are_refused(video: System) -> None:
 
 
 def test_systems_are_loaded_by_name_or_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="choose one of: .*movies, .*video"):
+    with pytest.raises(InputError, match=r"choose one of: .*movies, .*video"):
         load_system("vidoe")
     with pytest.raises(InputError, match="there is no system file"):
         load_system(str(tmp_path / "mine.py"))
