@@ -127,7 +127,9 @@ def _(result: Answered) -> RenderableType:
     who = f"decision {answer['decision']} for {answer['subject']}"
     head = f"{who}, release {answer['release']}, log prefix {answer['as_of']}"
     tail = f"replay it: sixfold replay {answer['decision']}"
-    said = [Text(text) for text in (answer.get("text"), answer["why"]) if text]
+    refused = f"refused: {answer['detail'].get('why', '')}" if answer.get("refused") else ""
+    quotes = [f"  [{i}] {c['item']}: {c['quote']}" for i, c in enumerate(answer.get("citations", ()), 1)]
+    said = [Text(text) for text in (answer.get("text"), *quotes, refused, answer["why"]) if text]
     return Group(Text(head + rungs), table, *said, Text(tail))
 
 
