@@ -48,7 +48,7 @@ def decide(request: DecisionRequest) -> Decision:
             1.0 - i / 10,
             1.0,
             False,
-            [Reason(source, keys.index(key), 0.5) for source, keys in FOUND.items() if key in keys],
+            [Reason(source, keys.index(key), 3.0 - keys.index(key)) for source, keys in FOUND.items() if key in keys],
         )
         for i, key in enumerate(SERVED)
     ]
@@ -97,6 +97,8 @@ def test_every_list_is_judged_over_the_queries_with_something_to_find() -> None:
     assert table["reciprocal rank fusion, k = 60"] == pytest.approx({"ndcg@2": 0.0, "recall@3": 0.5})
     assert table["static features, on the same candidates"] == pytest.approx({"ndcg@2": 0.5, "recall@3": 1.0})
     assert table["as served"] == pytest.approx({"ndcg@2": 0.5, "recall@3": 0.5})
+    # Both give 3, 2, 1 to their three: standardised and added, 2 and 3 come before 1 and 4.
+    assert table["standardised scores added"] == pytest.approx({"ndcg@2": 0.0, "recall@3": 0.5})
     assert [entry.name for entry in comparison.entries if entry.ours] == ["as served"]
     assert set(figures) == set(SearchQuality(RELEVANT, k=2, deep=3).metrics)
     assert float(figures["ndcg@2_gain"]) == pytest.approx(0.5)

@@ -6,7 +6,7 @@ from sixfold.features import FeatureSet, count, rate
 from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
 from sixfold.models import TreeRanker
 from sixfold.models.text import BM25, Dense
-from sixfold.serve import Fuse, Match, Pipeline, Popular, Score, TopK, Where
+from sixfold.serve import Blend, Match, Pipeline, Popular, Score, TopK, Where
 from sixfold.system import System
 
 query, doc = Entity("query", str), Entity("doc")  # the text of the query is its key
@@ -46,7 +46,7 @@ system = System(
     ),
     pipeline=Pipeline(
         sources=(Match(words, 100, where=kind), Match(meaning, 100, where=kind)),
-        blend=Fuse(keep=200),
+        blend=Blend({words.name: 1.0, meaning.name: 1.0}, keep=200),
         filters=(kind,),
         score=Score(ranker, problem.objective, also=(words, meaning)),
         select=TopK(10),
