@@ -40,18 +40,19 @@ def impressions(n_users: int, n_videos: int, n: int, start: int = 0) -> Iterator
         keys = {"user": rng.integers(0, n_users, m), "video": np.searchsorted(weights, rng.random(m) * weights[-1])}
         share = rng.random(m) * 2
         clicked = rng.random(m) < 0.4
+        tab = tabs[rng.integers(0, 3, m)]
         yield {
             "shown": Table(
                 {"offset": offset, "at": at, "arrived": at, **keys}
                 | {
-                    "tab": tabs[rng.integers(0, 3, m)],
+                    "tab": tab,
                     "position": np.arange(m) % 20,
                     "decision": np.full(m, None, object),
                 }
             ),
             "watch": Table(
                 {"offset": offset + 1, "at": at, "arrived": at, **keys}
-                | {"watched_ms": share * 20_000, "share": share, "clicked": clicked, "long": share > 1.5}
+                | {"tab": tab, "watched_ms": share * 20_000, "share": share, "clicked": clicked, "long": share > 1.5}
                 | {"liked": clicked & (share > 1.8), "hated": np.zeros(m, np.bool_)}
             ),
         }

@@ -58,6 +58,7 @@ def test_columns_and_types(streams: dict[str, Table]) -> None:
         assert (table["arrived"] >= table["at"]).all()
     assert len(streams["shown"]) == len(streams["watch"])
     assert set(streams["watch"].names) == {"id", "at", "arrived", "user", "video", "watched_ms", "share", "clicked"} | {
+        "tab",
         "long",
         "liked",
         "hated",
@@ -83,7 +84,9 @@ def test_impressions_are_the_log_without_exact_duplicates(folder: Path, streams:
 def test_an_outcome_is_known_when_the_playing_ends(streams: dict[str, Table]) -> None:
     shown, watch = (starting(streams[name], "log_") for name in ("shown", "watch"))
     begun = dict(zip(shown["id"].tolist(), shown["at"].tolist(), strict=True))
+    tabs = dict(zip(shown["id"].tolist(), shown["tab"].tolist(), strict=True))
     for row in watch.rows():
+        assert row["tab"] == tabs[row["id"]]
         assert row["at"] == begun[row["id"]] + row["watched_ms"] * 1_000
 
 
@@ -99,6 +102,7 @@ def test_tails_keep_their_order_and_their_marks(folder: Path, streams: dict[str,
         assert sorted(mine["video"][mine["long"]].tolist()) == sorted(person["long_watch_seq"])
         assert mine["liked"].sum() == len(person["like_seq"])
     assert np.isnan(tails["watched_ms"]).all()
+    assert set(tails["tab"].tolist()) == {None}
     assert (tails["at"] < instant("2022-04-25T00:00+08:00")).all()
 
 

@@ -21,6 +21,20 @@ def test_another_seed_gives_another_model() -> None:
     assert one.tobytes() != two.tobytes()
 
 
+def test_categories_that_say_nothing_are_not_learnt_by_heart() -> None:
+    rng = np.random.default_rng(0)
+    train, check = (
+        replace(data, features=data.features.with_columns({"name": rng.integers(0, 200, len(data)) * 1.0}))
+        for data in (example_dataset(2_000, 1), example_dataset(1_000, 2))
+    )
+    liked, losses = check.labels["liked"] > 0, []
+    for decay in (0.0, 3.0):
+        config = DeepRanker(example_heads(), ("name",), batch_rows=64, patience=24, refit=False, embedding_decay=decay)
+        said = config.fit(train, train, seed=1).predict(check.features)["liked"]
+        losses.append(-np.log(np.where(liked, said, 1 - said)).mean())
+    assert losses[1] < losses[0] - 0.01
+
+
 def test_progress_ends_at_most_at_one() -> None:
     shares: list[float] = []
     config = DeepRanker(example_heads(), epochs=1)

@@ -32,7 +32,7 @@ def call(place: Home, *words: str, code: int = 0) -> str:
 
 def test_a_training_set_is_written_once(place: Home, tmp_path: Path) -> None:
     folder, out = tmp_path / "set", tmp_path / "out.json"
-    assert "rows of 77 columns, written in" in call(place, "dataset", str(folder), "--json", str(out))
+    assert "rows of 88 columns, written in" in call(place, "dataset", str(folder), "--json", str(out))
     stored, said = open_dataset(folder), json.loads(out.read_text())
     assert (said["fingerprint"], said["rows"]) == (stored.fingerprint, stored.rows)
     system = load_system("video")

@@ -74,8 +74,9 @@ def test_the_same_seed_gives_the_same_world(world: Shorts, streams: dict[str, Ta
 
 def test_streams_are_whole(world: Shorts, streams: dict[str, Table]) -> None:
     shown, watch = with_outcomes(streams)
-    for name in ("user", "video"):
+    for name in ("user", "video", "tab"):
         assert (shown[name] == watch[name]).all()
+    assert set(watch["tab"].tolist()) == set(TABS)
     assert len(set(streams["shown"]["id"])) == len(streams["shown"])
     delay = watch["at"] - shown["at"]
     assert delay.min() > 0

@@ -112,8 +112,8 @@ class KuaiRand:
       the local midnight of the day it was uploaded.
     - A history tail gives up to 50 impressions before the log, in order, with the time of the last alone. The
       person's whole history is taken as spread evenly from 2022-04-08 to that last time, and no video as shown
-      before it was uploaded. Of a tail we know the long views and the likes, not the watched time (missing) nor the
-      clicks (taken as the long views); the outcome is dated as the impression.
+      before it was uploaded. Of a tail we know the long views and the likes, not the tab and the watched time
+      (missing) nor the clicks (taken as the long views); the outcome is dated as the impression.
     - Long views and likes that are older than a person's last 50 impressions are left out: the impressions around
       them are not known, and hits without their misses would bias every rate.
     - An outcome is known when the playing ends: `watch.at` = the impression + the time played.
@@ -200,6 +200,7 @@ def _impressions(raw: pa.Table, name: str) -> tuple[Table, Table]:
     tabs = column(list(map(str, of["tab"].tolist())), str)
     duration = np.where(of["duration_ms"] > 0, of["duration_ms"], np.nan)
     outcomes = {
+        "tab": tabs,
         "watched_ms": played.astype(np.float64),
         "share": np.minimum(played / duration, _MAX_SHARE),
         "clicked": of["is_click"] > 0,
@@ -226,7 +227,9 @@ def _tails(raw: pa.Table, videos: Table) -> tuple[Table, Table]:
     n = len(video)
     ids, keys = _ids("tail", users[person], place), {"user": users[person], "video": video}
     long = _marked(person, video, *_flat(raw, "long_watch_seq"))
+    tabs = column([None] * n, str)
     outcomes = {
+        "tab": tabs,
         "watched_ms": np.full(n, np.nan),
         "share": np.full(n, np.nan),
         "clicked": long,
@@ -234,7 +237,7 @@ def _tails(raw: pa.Table, videos: Table) -> tuple[Table, Table]:
         "liked": _marked(person, video, *_flat(raw, "like_seq")),
         "hated": np.zeros(n, np.bool_),
     }
-    return _shown(ids, at, keys, column([None] * n, str)), _stream(ids, at, {**keys, **outcomes})
+    return _shown(ids, at, keys, tabs), _stream(ids, at, {**keys, **outcomes})
 
 
 def _shown(ids: Array, at: Array, keys: Mapping[str, Array], tabs: Array) -> Table:

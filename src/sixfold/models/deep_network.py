@@ -85,6 +85,7 @@ class Schedule:
     batch_rows: int
     learning_rate: float
     weight_decay: float
+    embedding_decay: float
 
 
 @contextmanager
@@ -202,8 +203,11 @@ def train(
     """
     import torch
 
-    learning = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    learning = list(network.parameters())
+    embeddings = [p for name, p in network.named_parameters() if "embedding" in name]
+    others = [p for name, p in network.named_parameters() if "embedding" not in name]
+    groups = [{"params": embeddings, "weight_decay": schedule.embedding_decay}, {"params": others}]
+    optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     numbers, codes, wanted, weights = (torch.from_numpy(part) for part in _parts(rows))
     n_steps = max(1, math.ceil(len(numbers) / (LOOKS * schedule.batch_rows)))
     mean_of = torch.optim.swa_utils.get_ema_multi_avg_fn(0.5 ** (2 / (LOOKS * n_steps)))

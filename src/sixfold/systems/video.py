@@ -21,7 +21,7 @@ meta = Events("video_meta", keys=(video,), fields={
     "width": float, "height": float})
 shown = Events("shown", keys=(user, video), fields={"tab": str, "position": int, "decision": str})
 watch = Events("watch", keys=(user, video), fields={
-    "watched_ms": float, "share": float, "clicked": bool, "long": bool, "liked": bool, "hated": bool})
+    "tab": str, "watched_ms": float, "share": float, "clicked": bool, "long": bool, "liked": bool, "hated": bool})
 # fmt: on
 contracts = (
     Contract(watch, {"watch time is not negative": ~(watch.watched_ms < 0), "share is at most 2": ~(watch.share > 2)}),
@@ -42,18 +42,20 @@ problem = Problem(
 )
 
 hits = ((watch.long, (2, 6)), (watch.clicked, (3, 6)))
+tabs = ("home", "discover", "friends", "0", "1", "2", "4")  # those of the simulated product, the busiest of KuaiRand
 features = FeatureSet(
     [rate(hit, by=key, over=("1d", "7d", "lifetime"), prior=prior) for hit, prior in hits for key in (video, user)],
-    [rate(hit, by=(user, field), over="lifetime", prior=prior) for hit, prior in hits
-     for field in (meta.topic, meta.kind, meta.upload, meta.music_type)],
-    [count(watch, by=(user, field), over="lifetime") for field in (meta.topic, meta.kind)],
+    [rate(hit, by=(user, of), over="lifetime", prior=prior) for hit, prior in hits for of in (meta.topic, meta.author)],
+    [rate(hit, by=user, over="lifetime", prior=prior, where=watch.tab.equals(tab)).named(f"{hit.name}_rate_on_{tab}")
+     for hit, prior in hits for tab in tabs],
+    [rate(watch.liked, by=key, over="lifetime", prior=(0.2, 10)) for key in (video, user)],
     [mean(value, by=video, over="7d") for value in (watch.share, watch.watched_ms)],
     [mean(value, by=user, over=("1h", "7d")) for value in (watch.share, watch.watched_ms)],
     [last(value, by=user) for value in (watch.share, watch.watched_ms)],
-    count(watch, by=user, over=("1h", "1d", "7d")), count(watch, by=video, over="7d"), age(watch, by=user),
+    count(watch, by=user, over=("1h", "1d", "7d")), count(watch, by=video, over="7d"),
+    count(watch, by=(user, meta.topic), over="lifetime"), age(watch, by=user), request("tab", str),
     [attribute(getattr(person, name)) for name in person.fields],
     [attribute(getattr(meta, name)) for name in ("topic", "author", "kind", "upload", "music_type", "duration_ms")],
-    request("tab", str),
 )  # fmt: skip
 
 heads = (long_view, clicked, liked, watched)

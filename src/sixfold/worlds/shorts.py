@@ -151,7 +151,8 @@ class Shorts:
         }
         shown = Table({**keys, "at": np.full(n, at), **context})
         after = (view.done[0, :n] / speed).astype(np.int64)
-        watch = Table({**keys, "at": at + after, **{name: values[:n] for name, values in outcome.items()}})
+        outcome = {"tab": context["tab"], **{name: values[:n] for name, values in outcome.items()}}
+        watch = Table({**keys, "at": at + after, **outcome})
         return {"shown": shown.rows(), "watch": watch.rows()}
 
     @cached_property

@@ -53,7 +53,7 @@ def outcomes(outlook: Outlook, bait: Array, rng: np.random.Generator) -> dict[st
 
 
 def impressions(truth: Audience, n_requests: int) -> tuple[Table, dict[str, Array], Array]:
-    """The log of the old recommender: `shown` by time, its outcomes, and the microseconds until each was done."""
+    """The log of the old recommender: `shown` by time, what `watch` says of it, and microseconds until it was done."""
     requests = _requests(truth, n_requests)
     p, old = truth.population, OldRecommender.ignorant(truth)
     parts: list[dict[str, Array]] = []
@@ -117,6 +117,7 @@ def _as_tables(columns: dict[str, Array]) -> tuple[Table, dict[str, Array], Arra
     request, position = columns.pop("request"), columns.pop("position")
     done, at = columns.pop("done"), columns.pop("at")
     n = len(at)
+    columns["tab"] = column(np.array(TABS, object)[columns["tab"]], str)
     ids = [f"r{r}-{i}" for r, i in zip(request.tolist(), position.tolist(), strict=True)]
     shown = Table(
         {
@@ -125,7 +126,7 @@ def _as_tables(columns: dict[str, Array]) -> tuple[Table, dict[str, Array], Arra
             "arrived": at,
             "user": columns.pop("user"),
             "video": columns.pop("video"),
-            "tab": column(np.array(TABS, object)[columns.pop("tab")], str),
+            "tab": columns["tab"],
             "position": position,
             "decision": column([None] * n, str),
         }
