@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sixfold._core.errors import DataError, DefinitionError
@@ -52,6 +52,7 @@ def test_the_probability_is_bayes_rule() -> None:
     assert none == pytest.approx(0.25 * 0.1 * 0.6 / (0.25 * 0.1 * 0.6 + 0.75 * 0.8 * 0.9))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=20))
 def test_any_votes_give_probabilities(rows: list[list[bool]]) -> None:
     p = fit_rules(np.array(rows), [True, True, False]).probability(np.array(rows))
