@@ -11,7 +11,8 @@ from sixfold.serve import Blend, Cap, Pipeline, Popular, Retrieve, Score, Seen, 
 from sixfold.system import System
 
 user, movie = Entity("user"), Entity("movie")
-person = Events("user_meta", keys=(user,), fields={"gender": str, "age": str, "occupation": str})
+told = {"gender": str, "age": str, "occupation": str}
+person = Events("user_meta", keys=(user,), fields=told, personal=tuple(told))
 meta = Events("movie_meta", keys=(movie,), fields={"title": str, "genre": str, "genres": str, "year": float})
 shown = Events("shown", keys=(user, movie), fields={"tab": str, "position": int, "decision": str})
 rating = Events("rating", keys=(user, movie), fields={"rating": float, "loved": bool})
