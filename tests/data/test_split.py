@@ -42,10 +42,20 @@ def test_validate_may_come_first_and_only_the_test_waits_for_labels(end: int, da
     assert bounds.train[1] - bounds.train[0] == (days[0] - 2) * DAY
 
 
+@given(end=st.integers(2**40, 2**51), rest=st.integers(0, 40))
+def test_the_rest_is_left_out_at_the_end(end: int, rest: int) -> None:
+    settings = {"train": "5d", "validate": "3d", "test": "2d", "gap": "2d"}
+    whole, short = TimeSplit(**settings).bounds(end, 3600), TimeSplit(**settings, rest=f"{rest}d").bounds(end, 3600)
+    for name in ("train", "validate", "test"):
+        first, second = getattr(whole, name), getattr(short, name)
+        assert (second[0], second[1]) == (first[0] - rest * DAY, first[1] - rest * DAY)
+
+
 def test_the_order_is_part_of_the_definition() -> None:
     assert SPLIT.spec() == ["split", "11d", "1d", "2d", "1h"]
     other = TimeSplit(train="11d", validate="1d", test="2d", gap="1h", newest="train")
     assert other.spec() != SPLIT.spec()
+    assert TimeSplit(train="11d", validate="1d", test="2d", gap="1h", rest="2d").spec() != SPLIT.spec()
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,7 @@ def test_the_order_is_part_of_the_definition() -> None:
     [
         ({"train": "36h"}, "whole days"),
         ({"test": "0d"}, "at least one"),
+        ({"rest": "5h"}, "whole days"),
         ({"gap": "soon"}, "not a duration"),
         ({"gap": "1d"}, "leaves nothing of validate"),
     ],

@@ -30,7 +30,7 @@ from sixfold.testing.stage_kit import check_stage
 from sixfold.worlds.cards import Cards, CardsConfig
 
 PER_DAY = 4
-WORLD = CardsConfig(customers=80, terminals=60, days=45, terminal_share=0.004, customer_share=0.004)
+WORLD = CardsConfig(customers=80, terminals=60, days=52, terminal_share=0.004, customer_share=0.004)
 
 
 def eager() -> System:

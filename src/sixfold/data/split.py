@@ -37,7 +37,8 @@ class TimeSplit:
 
     Where labels mature slowly, two gaps would make the newest day that is learned from weeks old. With `newest="train"`
     validate comes first, then train, and the one gap lies before the test: models learn from the newest labels there
-    are, and are tuned on the days before.
+    are, and are tuned on the days before. `rest` days at the end are left out: what happened in them is in the log, but
+    not yet what came of it.
 
     >>> split = TimeSplit(train="11d", validate="1d", test="2d", gap="1h")
     >>> from sixfold._core.times import instant, iso
@@ -46,8 +47,8 @@ class TimeSplit:
     ['2022-04-24T16:00:00Z', '2022-05-05T15:00:00Z']
     >>> [iso(t) for t in bounds.test]
     ['2022-05-06T16:00:00Z', '2022-05-08T16:00:00Z']
-    >>> late = TimeSplit(train="14d", validate="7d", test="7d", gap="7d", newest="train")
-    >>> bounds = late.bounds(instant("2018-08-14T23:58:00"), 0)
+    >>> late = TimeSplit(train="14d", validate="7d", test="7d", gap="7d", newest="train", rest="7d")
+    >>> bounds = late.bounds(instant("2018-08-21T23:58:00"), 0)
     >>> [iso(t)[:10] for t in (*bounds.validate, *bounds.train, *bounds.test)]
     ['2018-07-18', '2018-07-25', '2018-07-25', '2018-08-01', '2018-08-08', '2018-08-15']
     """
@@ -57,10 +58,11 @@ class TimeSplit:
     test: str
     gap: str
     newest: Literal["train", "validate"] = "validate"
+    rest: str = "0d"
 
     def __post_init__(self) -> None:
         problems = []
-        lengths = dict.fromkeys(("train", "validate", "test", "gap"), 0)
+        lengths = dict.fromkeys(("train", "validate", "test", "gap", "rest"), 0)
         for name in lengths:
             try:
                 lengths[name] = duration(getattr(self, name))
@@ -72,6 +74,8 @@ class TimeSplit:
                 for name in ("train", "validate", "test")
                 if lengths[name] <= 0 or lengths[name] % DAY
             ]
+            if lengths["rest"] % DAY:
+                problems.append(f'split: rest is {self.rest}; give whole days, such as "7d", or none')
             problems += [
                 f"split: a gap of {self.gap} leaves nothing of {name} ({getattr(self, name)})"
                 for name in (("train",) if self.newest == "train" else ("train", "validate"))
@@ -81,9 +85,10 @@ class TimeSplit:
             raise DefinitionError(problems)
 
     def bounds(self, end_at: int, utc_offset_s: int) -> Bounds:
-        """The spans that end at the local midnight nearest to `end_at`, the time of the last impression."""
+        """The spans that end `rest` before the local midnight nearest to `end_at`, the time of the last impression."""
         shift = utc_offset_s * SECOND
         end = (end_at + shift + DAY // 2) // DAY * DAY - shift
+        end -= duration(self.rest)
         test = end - duration(self.test)
         gap = duration(self.gap)
         if self.newest == "train":
@@ -109,4 +114,5 @@ class TimeSplit:
             "split",
             *(format_duration(duration(text)) for text in (self.train, self.validate, self.test, self.gap)),
             *(["newest train"] if self.newest == "train" else []),
+            *(["rest", self.rest] if duration(self.rest) else []),
         ]

@@ -44,15 +44,17 @@ class Transactions:
     A verdict happens when the transaction does and arrives seven days later, also that it was no fraud. A `card` is
     known as compromised from the midnight by which its first fraud verdict is known, for frauds from `blocked_from` on:
     the handbook drops from its test week the cards known to be so, looking back to the first day it trains on. At the
-    same instant, what is learnt comes before what is paid. Only transactions from `start` to before `end` are told: the
-    handbook's test week ends with 2018-08-14, and a split counts its days back from the last one. Days are
-    those of UTC. Raises DataError if the file is missing, damaged or not complete; `whole=False` takes samples.
+    same instant, what is learnt comes before what is paid.
+
+    The log is that of somebody who looks at the beginning of `end`: all that was paid from `start` on, and the verdicts
+    that have arrived by then. Those of the handbook's test week, which ends with 2018-08-14, just have. Days are those
+    of UTC. Raises DataError if the file is missing, damaged or not complete; `whole=False` takes samples.
     """
 
     folder: Path
     whole: bool = True
     start: str = "2018-04-01"
-    end: str = "2018-08-15"
+    end: str = "2018-08-22"
     blocked_from: str = "2018-07-25"
 
     @property
@@ -84,13 +86,13 @@ class Transactions:
         key = numbers(raw, "TRANSACTION_ID", int).tolist()
         keys = {"customer": customer, "terminal": terminal}
         verdict, paid = (column([f"{name}-{k}" for k in key], str) for name in ("verdict", "transaction"))
-        yield from by_arrival(
-            {
-                "card": _compromised(customer[fraud], at[fraud], instant(self.blocked_from)),
-                "verdict": Table({"id": verdict, "at": at, "arrived": at + _DELAY, **keys, "fraud": fraud}),
-                "transaction": Table({"id": paid, "at": at, "arrived": at, **keys, "amount": amount, **_clock(at)}),
-            }
-        )
+        streams = {
+            "card": _compromised(customer[fraud], at[fraud], instant(self.blocked_from)),
+            "verdict": Table({"id": verdict, "at": at, "arrived": at + _DELAY, **keys, "fraud": fraud}),
+            "transaction": Table({"id": paid, "at": at, "arrived": at, **keys, "amount": amount, **_clock(at)}),
+        }
+        end = instant(self.end)
+        yield from by_arrival({name: table.take(table["arrived"] < end) for name, table in streams.items()})
 
 
 def _clock(at: Array) -> dict[str, Array]:

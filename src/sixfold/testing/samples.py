@@ -129,7 +129,7 @@ def write_movielens(folder: Path, *, users: int = 30, movies: int = 40, original
     _write(folder / "ratings.parquet", columns)
 
 
-def write_transactions(folder: Path, *, rows: int = 3_000, days: int = 136, seed: int = 0) -> None:
+def write_transactions(folder: Path, *, rows: int = 3_000, days: int = 150, seed: int = 0) -> None:
     """Write a sample of the Fraud Detection Handbook's transactions into an existing folder, from 2018-04-01 on."""
     rng = np.random.default_rng(seed)
     seconds = np.sort(rng.integers(0, days * 86_400, rows))

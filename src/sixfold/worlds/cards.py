@@ -26,7 +26,7 @@ _TERMINAL_DAYS, _CUSTOMER_DAYS = 28, 14
 
 @dataclass(frozen=True, slots=True)
 class CardsConfig:
-    """The size of the world; `end` is a midnight in UTC, after which nothing is paid but verdicts still come in.
+    """The size of the world; `end` is a midnight in UTC: verdicts that come later are not in the log.
 
     `terminal_share` and `customer_share` are compromised each day.
     """
@@ -34,7 +34,7 @@ class CardsConfig:
     name: str = "cards"
     customers: int = 500
     terminals: int = 800
-    days: int = 70
+    days: int = 77
     terminal_share: float = 0.0006
     customer_share: float = 0.0012
     end: str = "2026-03-02T00:00:00Z"
@@ -78,8 +78,8 @@ class Cards:
         return 0
 
     def chunks(self) -> Iterator[Mapping[str, Table]]:
-        """The events in order of arrival, up to the last verdict."""
-        yield from by_arrival(self._history)
+        """The events in order of arrival."""
+        yield from by_arrival({name: table.take(table["arrived"] < self.end) for name, table in self._history.items()})
 
     def visits(self, n: int, *, seed: int, prefix: str) -> list[Visit]:
         """The next `n` payments that ask whether they should be looked at."""
