@@ -185,7 +185,7 @@ def rewritten(facts: Iterable[Erasure], as_of: Array | int) -> Array:
     """Which moments saw events that were erased since: what was made of those prefixes cannot be made again."""
     moments = np.asarray(as_of)
     hit = [(moments > one.since) & (moments <= one.offset) for one in facts if one.events]
-    return np.logical_or.reduce([np.zeros(moments.shape, np.bool_), *hit])
+    return np.asarray(np.logical_or.reduce([np.zeros(moments.shape, np.bool_), *hit]), np.bool_)
 
 
 def _check(subject: str, pseudonyms: Pseudonyms) -> str:
