@@ -108,7 +108,7 @@ class NewestReader:
     def _widen(self) -> None:
         size, n_kept = len(self.group.path.rows), len(self._cells)
         if size > n_kept:
-            cells = np.zeros((max(size, 2 * n_kept), self._cells.shape[1]), np.int64)
+            cells = np.zeros((2 * size, self._cells.shape[1]), np.int64)  # takes memory as it is written
             cells[:n_kept] = self._cells
             self._cells = cells
 

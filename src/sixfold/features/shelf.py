@@ -21,7 +21,7 @@ WIDEST = 32
 """Groups that one shelf may have: which of them are to be renewed for a row is told by the bits of a number."""
 _CHUNK = 8192
 _FEW = 64
-_NEVER = -2
+_NEVER = -1
 _EVER = int(np.iinfo(np.int64).max)
 _ALIKE = frozenset(["count", "sum", "mean", "rate", "min", "max"])
 """Kinds that are finalised element by element, so that those of several windows may be done at once."""
@@ -53,7 +53,7 @@ class _Plan:
 class Shelf:
     """What is kept for the groups of tiles of one key, read together.
 
-    A cell is int64. A row has a stamp for each group, the epoch until which its values hold (-1 when an event has
+    A cell is int64. A row has a stamp for each group, the epoch until which its values hold (0 when an event has
     changed them), and after the stamps the bits of its float64 values. Row 0, which nothing is known of, holds for
     ever.
     """
@@ -77,14 +77,13 @@ class Shelf:
         self._epochs, self._dusks = np.full((2, self._n, 1), _NEVER)
         self._since, self._until = 1, 0
         self._cells = np.zeros((1, self._n + width), np.int64)
-        self._cells[0, : self._n] = -1
         self._renew(np.zeros(1, np.int64), (1 << self._n) - 1, nothing=True)
 
     def touch(self, group: int, rows: Array) -> None:
         """Take note of events of these rows."""
         n_kept = len(self._cells)
         if n_kept > 1:
-            self._cells[rows if int(rows.max()) < n_kept else rows[rows < n_kept], group] = -1
+            self._cells[rows if int(rows.max()) < n_kept else rows[rows < n_kept], group] = 0
 
     def move(self, at: int) -> None:
         """Let all windows end as of the instant `at`."""
@@ -144,9 +143,8 @@ class Shelf:
     def _widen(self) -> None:
         size, n_kept = len(self.path.rows), len(self._cells)
         if size > n_kept:
-            cells = np.zeros((max(size, 2 * n_kept), self._cells.shape[1]), np.int64)
+            cells = np.zeros((2 * size, self._cells.shape[1]), np.int64)  # takes memory as it is written
             cells[:n_kept] = self._cells
-            cells[n_kept:, : self._n] = -1
             self._cells = cells
 
     def _renew(self, rows: Array, which: int, *, nothing: bool = False) -> None:
