@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from sixfold._core.errors import DefinitionError, ModelError
-from sixfold._core.table import Array, Table
+from sixfold._core.table import Array
 from sixfold.features.definitions import Age, Feature
 from sixfold.features.featureset import needs
 from sixfold.features.freshness import Notes
@@ -25,6 +25,7 @@ from sixfold.serve.decision import Answer, Decision, Item, Reason, pack, seed_of
 from sixfold.serve.horizon import Horizon
 from sixfold.serve.ladder import Costs, Ladder
 from sixfold.serve.pending import Pending
+from sixfold.serve.slate import Made, Ranked, items_of, reasons_of, record_of, unranked, why_short
 from sixfold.serve.stages import (
     Act,
     Actor,
@@ -65,30 +66,6 @@ class Content:
     names: tuple[str, ...]
     fallback: Array = field(default_factory=lambda: np.empty(0, np.int64))
     settings: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Ranked:
-    """Candidates, best first, with what ranking knew of them: nothing when it was left out.
-
-    `heads`, `features` and `evidence` go with the rows before ranking, which `order` names.
-    """
-
-    candidates: Candidates
-    order: Array | None = None
-    heads: Table | None = None
-    features: Table | None = None
-    evidence: Table | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What was decided: the items or the action, what the log keeps of how, and whether it is all that was asked."""
-
-    items: list[Item]
-    record: Mapping[str, Any]
-    complete: bool
-    why: str
 
 
 class BoundPipeline:
@@ -211,7 +188,7 @@ class BoundPipeline:
         name = "" if self.pipeline.render is None else self.pipeline.render.name
         return Pending(ladder, name, inquiry, partial(self._finish, view, ladder, made, as_of))
 
-    def _finish(self, view: RequestView, ladder: Ladder, made: _Made, as_of: int, pending: Pending) -> Decision:
+    def _finish(self, view: RequestView, ladder: Ladder, made: Made, as_of: int, pending: Pending) -> Decision:
         request, written = view.request, pending.written()
         text: dict[str, Any] = {}
         if written is not None:
@@ -230,7 +207,7 @@ class BoundPipeline:
         taken = tuple(ladder.rungs)
         return Decision(request, as_of, self.release, seed, taken, answer.complete, response, record, ladder.took)
 
-    def _slate(self, view: RequestView, ladder: Ladder, rng: np.random.Generator) -> _Made:
+    def _slate(self, view: RequestView, ladder: Ladder, rng: np.random.Generator) -> Made:
         """Items for the subject: proposed, blended, filtered, ranked and selected."""
         removed: dict[str, int] = {}
         n = self.pipeline.n if isinstance(self.task, Forecast) else view.request.n
@@ -238,14 +215,14 @@ class BoundPipeline:
         merged = self._candidates(view, ladder, removed) if subject is not None else self.pipeline.blend.merge({})
         ranked = self._rank(view, ladder, merged)
         chosen = self._select(view, ladder, ranked, n, rng)
-        items = [*_items(ranked, chosen)]
+        items = [*items_of(ranked, chosen)]
         more = self._refill(view, ladder, merged, {item.id for item in items}, n - len(items))
         items += [msgspec.structs.replace(item, position=i) for i, item in enumerate(more, len(items))]
-        record = {"candidates": len(merged), "removed": removed, **_shown(ranked, chosen)}
-        why = _why(n, len(items), len(merged), removed, chosen.notes)
-        return _Made(items, record, len(items) == n, why)
+        record = {"candidates": len(merged), "removed": removed, **record_of(ranked, chosen)}
+        why = why_short(n, len(items), len(merged), removed, chosen.notes)
+        return Made(items, record, len(items) == n, why)
 
-    def _act(self, view: RequestView, ladder: Ladder, actor: Actor) -> _Made:
+    def _act(self, view: RequestView, ladder: Ladder, actor: Actor) -> Made:
         """One action for the event that the request tells of; the actor's default where nothing can be predicted."""
         read = partial(view.read_subject, [*self.content.names, *self._extra])
         table = ladder.step("hydrate", "no_score", read, None)
@@ -259,9 +236,9 @@ class BoundPipeline:
             act = ladder.step("act", "no_act", partial(actor.act, view, heads, self.content.settings), act)
         item = Item(0, act.action, act.values.get(act.action), 1.0, False, [], dict(act.detail))
         if features is None or heads is None:
-            return _Made([item], {}, False, f"nothing could be predicted: {actor.default} is what is done then")
+            return Made([item], {}, False, f"nothing could be predicted: {actor.default} is what is done then")
         record = {"ids": [act.action], "values": dict(act.values), "features": pack(features), "heads": pack(heads)}
-        return _Made([item], record, True, "")
+        return Made([item], record, True, "")
 
     def _inquire(self, view: RequestView, ladder: Ladder, items: Sequence[Item]) -> Inquiry | None:
         """What the answer will say in words, if the pipeline writes."""
@@ -329,33 +306,33 @@ class BoundPipeline:
                 passing = keep if passing is None else passing & keep
         return passing
 
-    def _rank(self, view: RequestView, ladder: Ladder, merged: Candidates) -> _Ranked:
+    def _rank(self, view: RequestView, ladder: Ladder, merged: Candidates) -> Ranked:
         """The best of the blend in the order of their value, or of the blend when ranking is left out."""
         top = merged.take(slice(self.pipeline.blend.keep))
         if not len(top):
-            return _Ranked(top)
+            return Ranked(top)
         read = partial(view.read_items, [*self.content.names, *self._extra], top.keys)
         table = ladder.step("hydrate", "no_rank", read, None, share=1.0)
         if table is None:
-            return _Ranked(top)
+            return Ranked(top)
         features = table.select(self.content.names) if self._extra else table
         evidence, known = None, features
         if self.pipeline.asked:
             say = partial(self.pipeline.score.evidence, view, top.keys)
             evidence = ladder.step("evidence", "no_rank", say, None, share=1.0)
             if evidence is None:
-                return _Ranked(top)
+                return Ranked(top)
             known = features.with_columns(evidence)
         scored = ladder.step("score", "no_rank", partial(self.pipeline.score.score, view, known), None, share=1.0)
         if scored is None:
-            return _Ranked(top)
+            return Ranked(top)
         values, heads = scored
         order = best_first(values) if isinstance(self.task, Rank) else np.arange(len(values))
-        ranked = _Ranked(replace(top.take(order), values=values[order]), order, heads, features, evidence)
+        ranked = Ranked(replace(top.take(order), values=values[order]), order, heads, features, evidence)
         view.remember(ranked.candidates.keys, {name: table[name][order] for name in self._extra}, heads.take(order))
         return ranked
 
-    def _select(self, view: View, ladder: Ladder, ranked: _Ranked, n: int, rng: np.random.Generator) -> Selection:
+    def _select(self, view: View, ladder: Ladder, ranked: Ranked, n: int, rng: np.random.Generator) -> Selection:
         n = min(n, len(ranked.candidates))
         plain = Selection(np.arange(n), np.ones(n), np.zeros(n, np.bool_))
         if not n or self.pipeline.select is None:
@@ -371,61 +348,18 @@ class BoundPipeline:
         if short <= 0 or self.pipeline.fallback is None:
             return []
         rest = merged.take(slice(self.pipeline.blend.keep, None))
-        reasons = _reasons(rest, np.arange(len(rest)))
-        items = [_item(*known) for known in zip(rest.keys.tolist(), reasons, strict=True) if known[0] not in shown]
+        reasons = reasons_of(rest, np.arange(len(rest)))
+        items = [unranked(*known) for known in zip(rest.keys.tolist(), reasons, strict=True) if known[0] not in shown]
         taken = {*shown, *(item.id for item in items)}
         if len(items) < short:
             keys = self.content.fallback
             passing = None if "fallback" in ladder.rungs else self._passing(view, ladder, keys, {}, ":refill")
             rows = range(len(keys)) if passing is None else np.flatnonzero(passing).tolist()
             listed = keys.tolist()
-            items += [_item(listed[r], [Reason("fallback", r, None)]) for r in rows if listed[r] not in taken]
+            items += [unranked(listed[r], [Reason("fallback", r, None)]) for r in rows if listed[r] not in taken]
         return items[:short]
 
 
 def _said(rendered: Rendered) -> Inquiry:
     """What needs nobody outside."""
     return Inquiry(None, lambda _: rendered)
-
-
-def _item(key: int | str, reasons: list[Reason]) -> Item:
-    return Item(-1, key, None, 1.0, False, reasons)
-
-
-def _reasons(candidates: Candidates, rows: Array) -> list[list[Reason]]:
-    """For each row the sources that proposed the item."""
-    ranks, scores = candidates.ranks[:, rows].T.tolist(), candidates.scores[:, rows].T.tolist()
-    return [
-        [Reason(*known) for known in zip(candidates.sources, *mine, strict=True) if known[1] >= 0]
-        for mine in zip(ranks, scores, strict=True)
-    ]
-
-
-def _items(ranked: _Ranked, chosen: Selection) -> list[Item]:
-    keys = ranked.candidates.keys[chosen.rows].tolist()
-    known = ranked.candidates.values
-    values = [None] * len(keys) if known is None else known[chosen.rows].tolist()
-    chances, explored = chosen.propensities.tolist(), chosen.explored.tolist()
-    reasons = _reasons(ranked.candidates, chosen.rows)
-    details = [dict(detail) for detail in chosen.details] or [{} for _ in keys]
-    rows = zip(keys, values, chances, explored, reasons, details, strict=True)
-    return [Item(i, *fields) for i, fields in enumerate(rows)]
-
-
-def _shown(ranked: _Ranked, chosen: Selection) -> dict[str, Any]:
-    """The shown items' features and heads, exactly as they were ranked by; what models said of them is kept apart."""
-    if ranked.features is None or ranked.heads is None or ranked.order is None:
-        return {}
-    ids = ranked.candidates.keys[chosen.rows].tolist()
-    rows = ranked.order[chosen.rows]
-    shown = {"ids": ids, "features": pack(ranked.features.take(rows)), "heads": pack(ranked.heads.take(rows))}
-    return shown if ranked.evidence is None else {**shown, "evidence": pack(ranked.evidence.take(rows))}
-
-
-def _why(n: int, found: int, candidates: int, removed: Mapping[str, int], notes: Sequence[str]) -> str:
-    """In words, what is unusual about the slate; empty when nothing is."""
-    parts = list(notes)
-    if found < n:
-        gone = ", ".join(f"{name} removed {count}" for name, count in removed.items()) or "nothing was removed"
-        parts.append(f"only {found} of {n} items: {candidates} candidates were left ({gone}) and the fallback ran out")
-    return "; ".join(parts)
