@@ -1,7 +1,11 @@
 """The handbook: pages that say what their facts are, and questions whose truth is known."""
 
+import pytest
+
 from sixfold._core.table import Table
 from sixfold._core.times import DAY
+from sixfold.system import load_system
+from sixfold.testing import check_system
 from sixfold.worlds import open_world
 from sixfold.worlds.handbook import Handbook, HandbookConfig
 
@@ -42,3 +46,9 @@ def test_visitors_ask_and_say_nothing() -> None:
     visits = world.visits(5, seed=1, prefix="v")  # type: ignore[attr-defined]
     assert [visit.ask()["id"] for visit in visits] == [f"v-{i}" for i in range(5)]
     assert visits[0].react({}) == []
+
+
+@pytest.mark.slow
+def test_answers_run_on_the_town_with_all_six_phases() -> None:
+    done = check_system(load_system("answers"), source=open_world("handbook-tiny", 0))
+    assert done.decisions == 12

@@ -15,6 +15,7 @@ from sixfold.features.definitions import Feature
 from sixfold.features.featureset import FeatureSet
 from sixfold.models.contract import Dataset
 from sixfold.models.reading.contract import Examples, Reader
+from sixfold.models.training_set import catalog
 from sixfold.system import System
 
 __all__ = ["Reads", "examples_of", "reads"]
@@ -46,10 +47,11 @@ def reads(system: System) -> Reads | None:
     return renderer if isinstance(renderer, Reads) else None
 
 
-def examples_of(system: System, part: Dataset, history: Mapping[str, Table], stage: Reads) -> Examples:
+def examples_of(system: System, part: Dataset, history: Mapping[str, Table], stage: Reads, *, at: int) -> Examples:
     """The questions of a range, each with the passages that its rows of the spine name, in their order.
 
-    What is first asked on one day is taken for one topic. Raises DataError if nobody ever answered.
+    What is first asked on one day is taken for one topic. `at` is when the reader is made: what is known then counts.
+    Raises DataError if nobody ever answered.
     """
     task = system.problem.task
     if task.item is None or stage.truth.events.name not in history:
@@ -64,8 +66,21 @@ def examples_of(system: System, part: Dataset, history: Mapping[str, Table], sta
         passages = tuple(str(text) for text in texts[rows].tolist() if text)
         if passages:
             found.append((str(question), passages, accepted.get(str(question), ()), str(days[rows[0]])))
-    parts = [tuple(row[i] for row in found) for i in range(4)]
-    return Examples(*parts)  # type: ignore[arg-type]
+    return Examples(
+        questions=tuple(row[0] for row in found),
+        passages=tuple(row[1] for row in found),
+        answers=tuple(row[2] for row in found),
+        topics=tuple(row[3] for row in found),
+        corpus=_corpus(system, history, stage, at),
+    )
+
+
+def _corpus(system: System, history: Mapping[str, Table], stage: Reads, at: int) -> tuple[str, ...]:
+    """Every text known at an instant."""
+    item = system.problem.task.item
+    field = getattr(getattr(stage.text, "value", None), "name", "")
+    items = Table({}) if item is None else catalog(system.streams, history, item=item, at=at)
+    return tuple(str(text) for text in items[field].tolist() if text) if field in items else ()
 
 
 def _accepted(history: Mapping[str, Table], truth: Field, per: str) -> dict[str, tuple[str, ...]]:

@@ -185,7 +185,7 @@ class _Training:
 
     def _fit_reader(self, stage: Reads) -> None:
         parts = [
-            examples_of(self.system, part, self.prepared.history, stage)
+            examples_of(self.system, part, self.prepared.history, stage, at=self.prepared.bounds.test[0])
             for part in (self.prepared.train, self.prepared.validate)
         ]
         with self._timed(stage.reader.name, 0.85) as tell:

@@ -29,13 +29,15 @@ class Examples:
     """Questions to learn from: row i of every part is the same question.
 
     `passages` are texts, best first; `answers` what people accepted, () where the passages do not answer; `topics`
-    say what a question is about: what is counted for one topic is counted on the others.
+    say what a question is about: what is counted for one topic is counted on the others. `corpus` are more texts, of no
+    question: all that are known say how rare a word is.
     """
 
     questions: tuple[str, ...]
     passages: tuple[tuple[str, ...], ...]
     answers: tuple[tuple[str, ...], ...]
     topics: tuple[str, ...]
+    corpus: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of questions."""

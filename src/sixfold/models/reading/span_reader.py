@@ -48,7 +48,7 @@ class SpanReader:
     """
 
     name: str = "reader"
-    sentences: int = 8
+    sentences: int = 10
     candidates: int = 250
     hidden: int = 32
     epochs: int = 8
@@ -181,7 +181,7 @@ def load(folder: Path) -> FittedSpanReader:
 
 def _rarity(*parts: Examples) -> tuple[dict[str, float], float]:
     """The inverse document frequency of each stem over the passages (as BM25 defines it), and of one never seen."""
-    texts = {text for part in parts for texts in part.passages for text in texts}
+    texts = {text for part in parts for texts in (part.corpus, *part.passages) for text in texts}
     counts = Counter(stem for text in texts for stem in set(words_of(text).stems))
     n = len(texts)
     return {s: round(math.log(1 + (n - c + 0.5) / (c + 0.5)), 4) for s, c in sorted(counts.items())}, math.log(
