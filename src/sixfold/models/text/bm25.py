@@ -80,7 +80,7 @@ class FittedBM25:
 
         self._name, self._tokens, self._catalogue, self._vocabulary = name, tokens, catalogue, vocabulary
         self._number = {word: i for i, word in enumerate(vocabulary.tolist())}
-        self._postings = postings
+        self._postings, self._allowed = postings, Allowed(catalogue)
         self._index = bm25s.BM25()
         self._index.scores = {**postings, "num_docs": len(catalogue)}
         self._index.nonoccurrence_array = None
@@ -98,7 +98,7 @@ class FittedBM25:
         if among is None:
             rows = top_rows(scores, k)
         else:
-            allowed = known_rows(self._catalogue, among)
+            allowed = self._allowed.rows(among)
             rows = allowed[top_rows(scores[allowed], k)]
         rows = rows[scores[rows] > 0]
         return self.items[rows], scores[rows]
@@ -173,10 +173,19 @@ def documents(catalog: Table, fields: tuple[Field, ...]) -> tuple[Array, list[st
     return catalog["item"], [joined(some) for some in zip(*parts, strict=True)]
 
 
-def known_rows(catalogue: Catalogue, keys: Array) -> Array:
-    """The rows of those keys that are known, in order of row, each once."""
-    rows = np.unique(catalogue.rows(keys))
-    return rows[rows >= 0]
+class Allowed:
+    """The rows of the keys that a search is limited to: the last answer is kept, since filters give the same array."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._last: tuple[Array, Array] | None = None
+
+    def rows(self, keys: Array) -> Array:
+        """The rows of those keys that are known, in order of row, each once."""
+        if self._last is None or self._last[0] is not keys:
+            rows = np.unique(self._catalogue.rows(keys))
+            self._last = keys, rows[rows >= 0]
+        return self._last[1]
 
 
 def of_rows(scores: Array, rows: Array) -> Array:

@@ -14,7 +14,7 @@ from sixfold.models.catalogue import Catalogue, top_rows
 from sixfold.models.contract import Progress, silent
 from sixfold.models.index import EXACT_BELOW, Index, build_index, load_index
 from sixfold.models.storage import read_model, write_model
-from sixfold.models.text.bm25 import check_fields, documents, known_rows
+from sixfold.models.text.bm25 import Allowed, check_fields, documents
 from sixfold.models.text.contract import Encoder, FittedEncoder
 from sixfold.models.text.encoder import SentenceEncoder
 from sixfold.models.text.vectors import encode
@@ -69,7 +69,7 @@ class FittedDense:
         if len(vectors) != len(catalogue):
             raise ModelError(f"{len(catalogue)} documents came with {len(vectors)} vectors")
         self._name, self._encoder, self._catalogue, self._vectors = name, encoder, catalogue, vectors
-        self._index = index
+        self._index, self._allowed = index, Allowed(catalogue)
         self._last: tuple[str, Array] | None = None
 
     @property
@@ -88,7 +88,7 @@ class FittedDense:
         if among is None:
             rows, scores = self._index.search(query, k)
             return self.items[rows], scores
-        allowed = known_rows(self._catalogue, among)
+        allowed = self._allowed.rows(among)
         if len(allowed) > _FEW * len(self.items):
             mine = np.zeros(len(self.items), np.bool_)
             mine[allowed] = True
