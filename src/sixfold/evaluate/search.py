@@ -56,12 +56,12 @@ class SearchQuality:
         items = trial.spine[self.relevant.of.keys[-1].name]
         hit = trial.labels[self.relevant.name] > 0
         wanted = [items[hit & (row == number)] for number in range(len(queries))]
-        lists: dict[str, list[Array]] = {}
-        for asked in rows.tolist():
-            for name, found in self._lists(trial, asked).items():
-                lists.setdefault(name, []).append(found[: self.deep])
+        found = [self._lists(trial, asked) for asked in rows.tolist()]
+        # A source that finds nothing for a query has an empty list there, not one query fewer; ours comes last.
+        names = [name for name in dict.fromkeys(name for lists in found for name in lists) if name != _SERVED]
+        lists = {name: [mine.get(name, items[:0])[: self.deep] for mine in found] for name in (*names, _SERVED)}
         hits = {name: find_hits(_padded(found, self.deep, items.dtype), wanted) for name, found in lists.items()}
-        figures = {name: self._figures(found) for name, found in hits.items()}
+        figures = {name: self._figures(mine) for name, mine in hits.items()}
         estimate = partial(bootstrap, users=queries, seed=trial.seed)
         entries = [
             Entry(name, {metric: estimate(partial(mean, values)) for metric, values in mine.items()}, name == _SERVED)

@@ -38,7 +38,7 @@ system = System(
     spine=shown,
     labels=(relevant,),
     features=features,
-    data="scifact",
+    data="library",
     plan=Plan(
         split=TimeSplit(train="23d", validate="4d", test="10d", gap="1h"),
         satisfied=relevant,

@@ -16,6 +16,8 @@ _MODULES = {
     "cards": "cards",
     "shop": "shop",
     "shop-tiny": "shop",
+    "library": "library",
+    "library-tiny": "library",
     "market": "market",
     "market-tiny": "market",
 }
