@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from sixfold._core.errors import ModelError
+from sixfold._core.table import Array, Table
+from sixfold.models.contract import Dataset
 from sixfold.models.tree_ranker import TreeRanker
 from sixfold.testing.model_kit import check_ranker, example_dataset, example_heads
 
@@ -36,3 +38,33 @@ def test_there_is_at_least_one_member() -> None:
     train, validate = example_dataset(500, 1), example_dataset(500, 2)
     with pytest.raises(ModelError, match="at least 1"):
         TreeRanker(example_heads(), members=0).fit(train, validate, seed=1)
+
+
+def searched(n: int, seed: int) -> Dataset:
+    """Rows that were shown for their score, where more is better, and some shown in spite of it: they were good."""
+    rng = np.random.default_rng(seed)
+    score = np.concatenate([rng.uniform(0.5, 1.0, n), rng.uniform(0.0, 0.3, n // 20)])
+    good = np.concatenate([rng.random(n) < score[:n] ** 4, np.ones(n // 20, np.bool_)]).astype(np.float64)
+    rows = len(score)
+    columns = {"score": score, "noise": rng.random(rows)}
+    labels, weights = Table({"liked": good}), Table({"liked": np.ones(rows)})
+    return Dataset(Table(columns), labels, weights, Table({"user": np.arange(rows)}), frozenset({"liked"}), "searched")
+
+
+def test_predictions_never_fall_as_a_rising_feature_grows() -> None:
+    train, validate = searched(2_000, 1), searched(1_000, 2)
+    grid = Table({"score": np.linspace(0, 1, 50), "noise": np.full(50, 0.5)})
+
+    def along(rising: tuple[str, ...]) -> Array:
+        config = TreeRanker(example_heads()[:1], max_trees=200, rising=rising)
+        return np.asarray(config.fit(train, validate, seed=1).predict(grid)["liked"])
+
+    free, bound = along(()), along(("score",))
+    assert free[0] > 0.9 > free[30], "rows that were shown because they were good teach that a low score is good"
+    assert (np.diff(bound) >= -1e-12).all() and bound[-1] > bound[30] > bound[0] - 1e-12
+
+
+def test_only_numbers_can_rise() -> None:
+    train, validate = example_dataset(500, 1), example_dataset(500, 2)
+    with pytest.raises(ModelError, match="which are not numbers"):
+        TreeRanker(example_heads(), categorical=("author",), rising=("author",)).fit(train, validate, seed=1)
