@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +36,9 @@ __all__ = ["Deployment", "Readiness", "Service"]
 _log = logging.getLogger(__name__)
 _SLICE = 500
 """Rows that are checked at a stretch: decisions get in between."""
+
+_REPLIES_AT_ONCE = 32
+"""How many replies from outside are waited for at the same time."""
 
 _NOTHING = Verdict("quarantined", "")
 
@@ -87,6 +91,8 @@ class Service:
         self._most_at_once = most_at_once
         self._at_once = 0
         self._listening = 0
+        # Replies take seconds: they are waited for in threads of their own, or replays and swaps would stand in line.
+        self._asking = ThreadPoolExecutor(_REPLIES_AT_ONCE, thread_name_prefix="ask")
         self._pipeline: BoundPipeline | None = None
         self._wanted: str | None = None
         self._refused: dict[str, str] = {}
@@ -111,6 +117,7 @@ class Service:
         """Finish what was begun, then call the snapshot hook."""
         if self._writer is not None:
             await self._writer.stop()
+        self._asking.shutdown(wait=False)
         if self._loading is not None:
             await asyncio.wait([self._loading])
         self.deployment.snapshot()
@@ -174,7 +181,7 @@ class Service:
         """The decision with a reply from outside, for which nobody waits but who asked."""
         self._listening += 1
         try:
-            await asyncio.to_thread(pending.listen)
+            await asyncio.get_running_loop().run_in_executor(self._asking, pending.listen)
         finally:
             self._listening -= 1
         return pending.finish()

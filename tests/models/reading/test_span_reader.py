@@ -1,5 +1,6 @@
 """The reader: candidate spans, what they look like, and picking among them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sixfold.models.reading.question import question_of
 from sixfold.models.reading.span_reader import FittedSpanReader, SpanReader, load
 from sixfold.models.reading.spans import MOST_WORDS, spans_of
 from sixfold.models.reading.words import words_of
+from sixfold.models.storage import read_settings
 
 PEOPLE = ("Ada Stone", "Ben Rivers", "Cora Hill", "Dan Woods", "Eva Marsh", "Finn Lake", "Gus Field", "Ida Brook")
 PLACES = ("Norwich", "Leeds", "Dover", "Bath", "York", "Truro", "Derby", "Ripon")
@@ -122,6 +124,14 @@ def test_the_same_data_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
         config.fit(world(0, 6), world(6, 9), seed=5).save(tmp_path / name)
     for file in ("model.json", "arrays.npz"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_all_known_texts_say_how_rare_a_word_is(tmp_path: Path) -> None:
+    """A word that only the questions to come are about is not rare because no question was about it yet."""
+    train = replace(world(0, 6), corpus=("The lighthouse is tall.", "A lighthouse is white.", "That lighthouse burnt."))
+    SpanReader(hidden=8, members=1, epochs=1).fit(train, world(6, 9), seed=5).save(tmp_path)
+    settings = read_settings(tmp_path)["settings"]
+    assert settings["weights"]["lighthous"] < settings["weights"]["tall"] < settings["unknown"]
 
 
 def test_without_answers_there_is_nothing_to_learn() -> None:
