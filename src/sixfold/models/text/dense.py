@@ -53,7 +53,7 @@ class Dense:
         """Encode the documents; vectors of the same texts are taken from `cache`."""
         items, texts = documents(catalog, self.fields)
         encoder = self.encoder.open()
-        vectors = encode(encoder, texts, cache=cache, progress=progress)
+        vectors = encode(encoder, texts, cache=None if cache is None else cache / self.name, progress=progress)
         index = build_index(vectors, seed=derive_seed(seed, "index"), exact_below=self.exact_below)
         return FittedDense(self.name, encoder, Catalogue(items), vectors, index)
 
