@@ -28,8 +28,8 @@ class NewestReader:
         self.rows = RowsSeen()
         self._words = [schema.numbers(value) if numbered else None for value, numbered in group.lanes]
         kinds = [None if numbered else value_type(value) for value, numbered in group.lanes]
-        self._floats = [lane for lane, kind in enumerate(kinds) if kind is float]
         self._wholes = [lane for lane, kind in enumerate(kinds) if kind in (int, bool)]
+        self._nothing = np.array([0.0 if kind in (None, str) else np.nan for kind in kinds]).view(np.int64)
         self._cells = np.zeros((0, _FIRST + len(kinds)), np.int64)
 
     @property
@@ -114,13 +114,13 @@ class NewestReader:
 
     def _freshen(self, rows: Array) -> None:
         raw = self._store.read(self.group.name, rows, ())[:, :, 0]
-        known = raw[0] != NEUTRAL
-        lanes = np.where(known, raw[1:], 0)
-        wholes = lanes[self._wholes].astype(np.float64)
-        lanes[self._wholes] = np.where(known, wholes, np.nan).view(np.int64)
-        lanes[self._floats] = np.where(known, lanes[self._floats].view(np.float64), np.nan).view(np.int64)
         cells = np.ones((len(rows), self._cells.shape[1]), np.int64)
-        cells[:, _AT], cells[:, _FIRST:] = raw[0], lanes.T
+        cells[:, _AT:] = raw.T
+        for lane in self._wholes:
+            cells[:, _FIRST + lane] = raw[1 + lane].astype(np.float64).view(np.int64)
+        unknown = raw[0] == NEUTRAL
+        if unknown.any():
+            cells[unknown, _FIRST:] = self._nothing
         self._cells[rows] = cells
 
     def _aged(self, cells: Array, at: int) -> Array:
