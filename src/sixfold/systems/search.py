@@ -1,10 +1,10 @@
 """Search: of all documents the ten that help to judge a claim, by words, by meaning and by what was judged before."""
 
 from sixfold.data import Events, Label, TimeSplit
-from sixfold.evaluate import Plan, SearchQuality
+from sixfold.evaluate import Plan, Rival, SearchQuality
 from sixfold.features import FeatureSet, count, rate
 from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
-from sixfold.models import TreeRanker
+from sixfold.models import LinearRanker, TreeRanker
 from sixfold.models.text import BM25, Dense
 from sixfold.serve import Blend, Match, Pipeline, Popular, Score, TopK, Where
 from sixfold.system import System
@@ -43,6 +43,10 @@ system = System(
         split=TimeSplit(train="23d", validate="4d", test="10d", gap="1h"),
         satisfied=relevant,
         measures=(SearchQuality(relevant),),
+        rivals=(
+            Rival("a linear model, by text alone", LinearRanker((relevant,)), FeatureSet()),
+            Rival("a linear model", LinearRanker((relevant,)), features),
+        ),
     ),
     pipeline=Pipeline(
         sources=(Match(words, 100, where=kind), Match(meaning, 100, where=kind)),
