@@ -61,7 +61,7 @@ features = FeatureSet(
 heads = (long_view, clicked, liked, watched)
 recent = sequence(watch, by=user, of=video, last=50)
 loved = sequence(watch, by=user, of=video, last=50, where=watch.long).named("loved")
-ranker = DeepRanker(heads=heads, categorical=("author", "music_type", *segments), members=2)
+ranker = DeepRanker(heads=heads, categorical=("author", "music_type", *segments), hidden=(256, 128))
 
 system = System(
     "video",
