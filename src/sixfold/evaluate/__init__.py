@@ -4,6 +4,7 @@ from sixfold.evaluate.action_costs import ActionCosts
 from sixfold.evaluate.answers import Answering
 from sixfold.evaluate.bootstrap import Estimate, bootstrap, compare
 from sixfold.evaluate.detection import Detection
+from sixfold.evaluate.fairness import Fairness
 from sixfold.evaluate.gates import Verdict, judge
 from sixfold.evaluate.paced_bidding import PacedBidding
 from sixfold.evaluate.plan import Plan, Rival
@@ -16,6 +17,7 @@ __all__ = [
     "Answering",
     "Detection",
     "Estimate",
+    "Fairness",
     "PacedBidding",
     "Plan",
     "Probabilities",

@@ -71,7 +71,8 @@ class Fairness:
     """How differently the best-scored `share` of the test rows falls on the groups that a feature tells apart.
 
     `head` is the outcome predicted; `by` a text feature, such as an attribute of the person, as known then. Groups of
-    fewer than `least` people are left out, and named. Limits can bound `parity_gap:FEATURE` and `odds_gap:FEATURE`.
+    fewer than `least` people are left out, and named; with fewer than two groups nothing is measured. Limits can bound
+    `parity_gap:FEATURE` and `odds_gap:FEATURE`.
     """
 
     head: Outcome
@@ -95,11 +96,11 @@ class Fairness:
             )
         names = np.array(["unknown" if group is None else str(group) for group in groups.tolist()])
         kept = [name for name in np.unique(names) if len(np.unique(people[names == name])) >= self.least]
+        title = f"Fairness: {self.head.name} by {self.by.name}"
         if len(kept) < 2:
-            raise InputError(
-                f"Fairness by {self.by.name!r}: fewer than two groups have {self.least} people in the test rows",
-                hint="lower `least`, or choose an attribute that more people have",
-            )
+            note = f"Fewer than two groups have {self.least} people: there is nothing to compare."
+            unknown = Estimate(np.nan, np.nan, np.nan, 0)
+            return Comparison(title, note, (), ()), dict.fromkeys(self.metrics, unknown)
         rows = np.isin(names, kept)
         scores, outcome = trial.predictions[OURS][self.head.name][rows], trial.labels[self.head.name][rows]
         selected = scores > np.quantile(scores, 1 - self.share)
@@ -112,7 +113,7 @@ class Fairness:
         note += f" Left out, as they have fewer than {self.least} people: {', '.join(lost)}." if lost else ""
         odds = max(gaps["of those with it"], gaps["of those without it"], key=float)
         return (
-            Comparison(f"Fairness: {self.head.name} by {self.by.name}", note, tuple(entries), ("selected",)),
+            Comparison(title, note, tuple(entries), ("selected",)),
             dict(zip(self.metrics, (gaps["selected"], odds), strict=True)),
         )
 

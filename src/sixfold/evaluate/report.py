@@ -201,11 +201,13 @@ def direction(metric: str) -> str:
 
     >>> direction("recall@100"), direction("ne"), direction("mean ratio")
     ('higher', 'lower', 'near 1')
+    >>> direction("coverage"), direction("coverage@100")  # of intervals, and of the catalogue
+    ('near 0.8', 'higher')
     """
     name = metric.split("@", maxsplit=1)[0].strip().lower().replace("_", " ")
     if name in ("mean ratio", "ratio", "spent"):
         return "near 1"
-    if name == "coverage":
+    if name == "coverage" and "@" not in metric:
         return "near 0.8"
     lower = (
         "wmape",

@@ -3,7 +3,7 @@
 from functools import partial
 
 from sixfold.data import Contract, Events, Label, TimeSplit
-from sixfold.evaluate import Plan
+from sixfold.evaluate import Fairness, Plan
 from sixfold.features import FeatureSet, age, attribute, count, last, mean, rate, request, sequence
 from sixfold.frame import Entity, Limit, Objective, Problem, Rank, Scale
 from sixfold.models import EASE, DeepRanker, ItemToItem, Popularity, TwoTower
@@ -36,7 +36,7 @@ problem = Problem(
     task=Rank(video, per=user),
     objective=Objective({long_view: 1.0, liked: 2.0, watched: 0.005}),
     online=("watch seconds per user and day", "long views per decision"),
-    limits=(Limit("ece", at_most=0.03), Limit("p99_ms", at_most=50.0)),
+    limits=(Limit("ece", at_most=0.05), Limit("p99_ms", at_most=50.0), Limit("odds_gap:activity", at_most=0.2)),
     scale=Scale(users=30_000, items=10_000, decisions_per_s=150),
     privacy=("user ids and coarse segments only, kept to recommend",),
 )
@@ -75,6 +75,7 @@ system = System(
         split=TimeSplit(train="11d", validate="1d", test="2d", gap="1h"),
         satisfied=long_view,
         beat=(Popularity("popularity", "3d"), ItemToItem()),
+        measures=(Fairness(long_view, by=attribute(person.activity), least=50),),
         slices=(shown.tab,),
     ),
     pipeline=Pipeline(
