@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sixfold.evaluate.answers import Judged, best_sentence, refusal_curve, supported
@@ -58,6 +58,7 @@ def test_checking_bears_any_text(said: str, passages: list[str]) -> None:
     links_in(said)
 
 
+@example("", "\n0")  # a first sentence without a word
 @given(st.text(max_size=60), st.text(max_size=200))
 def test_a_quote_is_a_range_of_the_passage(said: str, passage: str) -> None:
     start, end = quote_for(said, passage)

@@ -85,7 +85,7 @@ def test_rows_in_quarantine_can_be_tried_again(home: Path, sixfold: Sixfold) -> 
 
 
 def test_mistakes_end_in_a_sentence(home: Path, sixfold: Sixfold, tmp_path: Path) -> None:
-    fails(sixfold("run", "vidoe", home=tmp_path), "there is no system 'vidoe'", "movies, video")
+    fails(sixfold("run", "vidoe", home=tmp_path), "there is no system 'vidoe'", "movies, search, video")
     fails(sixfold("run", "video", "--data", "nowhere", home=tmp_path), "'nowhere'", "kuairand-pure")
     fails(
         sixfold("run", "video", "--data", "kuairand-pure", "--data-home", str(tmp_path), home=tmp_path), "kuairand-pure"

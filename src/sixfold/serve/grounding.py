@@ -77,11 +77,12 @@ def quote_for(sentence: str, passage: str) -> tuple[int, int]:
     words, wanted = words_of(passage), set(words_of(sentence).stems)
     if not len(words):
         return 0, 0
-    shared = [0] * (int(words.sentence.max()) + 1)
-    for number, stem in zip(words.sentence.tolist(), words.stems, strict=True):
+    numbers = words.sentence.tolist()
+    shared = dict.fromkeys(numbers, 0)  # a sentence may have no words
+    for number, stem in zip(numbers, words.stems, strict=True):
         shared[number] += stem in wanted
-    best = shared.index(max(shared))
-    rows = [i for i, number in enumerate(words.sentence.tolist()) if number == best]
+    best = max(shared, key=lambda number: shared[number])
+    rows = [i for i, number in enumerate(numbers) if number == best]
     return int(words.starts[rows[0]]), int(words.ends[rows[-1]])
 
 
