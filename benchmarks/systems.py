@@ -1,8 +1,9 @@
 """Every system on its real data: the figures of docs/systems.md, and how long each run took.
 
 `python -m benchmarks.systems` runs `sixfold run SYSTEM --data DATA` for each, one after the other, in a folder of its
-own, and prints the table; with `--write` it replaces the one in docs/systems.md. Names limit it, as in
-`python -m benchmarks.systems fraud demand`. Data sets are looked for as the command line does.
+own, and prints the table; with `--write` it puts the rows into docs/systems.md. Names limit it, as in
+`python -m benchmarks.systems fraud demand`: rows of other systems stay. Data sets are looked for as the command line
+does.
 """
 
 import argparse
@@ -60,15 +61,24 @@ def run(row: Row, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def table(results: list[tuple[Row, dict[str, Any]]]) -> str:
-    """The results as a table in Markdown."""
-    lines = ["| system | data | figures on the test range | decision p99, in process | gates | whole run |"]
-    lines.append("|---|---|---|---|---|---|")
-    for row, facts in results:
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in facts["figures"].items() if value is not None)
-        cells = (row.system, row.data, figures, f"{facts['p99']:.1f} ms", facts["gates"], f"{facts['seconds']:.0f} s")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def line(row: Row, facts: dict[str, Any]) -> str:
+    """One row of the table in Markdown."""
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in facts["figures"].items() if value is not None)
+    cells = (row.system, row.data, figures, f"{facts['p99']:.1f} ms", facts["gates"], f"{facts['seconds']:.0f} s")
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(lines: dict[Row, str]) -> str:
+    """The table in Markdown, in the order of ROWS."""
+    head = ["| system | data | figures on the test range | decision p99, in process | gates | whole run |"]
+    return "\n".join([*head, "|---|---|---|---|---|---|", *(lines[row] for row in ROWS if row in lines)])
+
+
+def known() -> dict[Row, str]:
+    """The rows that the page has."""
+    page = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()
+    found = {row: [text for text in page if text.startswith(f"| {row.system} | {row.data} |")] for row in ROWS}
+    return {row: texts[0] for row, texts in found.items() if texts}
 
 
 def main() -> None:
@@ -77,17 +87,15 @@ def main() -> None:
     parser.add_argument("systems", nargs="*", help="only these systems")
     parser.add_argument("--write", action="store_true", help="also into docs/systems.md")
     asked = parser.parse_args()
-    results = []
+    made: dict[Row, str] = {}
     for row in ROWS:
         if not asked.systems or row.system in asked.systems:
             with tempfile.TemporaryDirectory() as folder:
-                results.append((row, run(row, Path(folder))))
-            print(row.system, row.data, json.dumps(results[-1][1]), flush=True)
-    made = table(results)
-    print(made)
-    if asked.write:
-        head, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(f"{head}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}")
+                made[row] = line(row, run(row, Path(folder)))
+            print(made[row], flush=True)
+            if asked.write:
+                head, _, rest = PAGE.read_text().partition(BEGIN)
+                PAGE.write_text(f"{head}{BEGIN}\n{table(known() | made)}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":
