@@ -113,7 +113,7 @@ class Fairness:
         note += f" Left out, as they have fewer than {self.least} people: {', '.join(lost)}." if lost else ""
         odds = max(gaps["of those with it"], gaps["of those without it"], key=float)
         return (
-            Comparison(title, note, tuple(entries), ("selected",)),
+            Comparison(title, note, tuple(entries), ()),
             dict(zip(self.metrics, (gaps["selected"], odds), strict=True)),
         )
 

@@ -39,9 +39,8 @@ def make_report(
     home: Home, system: System, prepared: Prepared, judged: Evaluated, live: LiveResult | None = None
 ) -> Report:
     """Everything that is known of the candidate, in the order of the six phases."""
-    comparisons = [_head(head) for head in judged.ranking.heads]
-    if judged.retrieval:
-        comparisons.insert(0, _retrieval(system, judged))
+    heads = [_head(head) for head in judged.ranking.heads]
+    retrieval = [_retrieval(system, judged)] if judged.retrieval else []
     points = {
         method.name: tuple(
             (int(n.split("@")[1]), float(v)) for n, v in method.metrics.items() if n.startswith("recall@")
@@ -60,7 +59,7 @@ def make_report(
         split=tuple(_split(system, prepared)),
         days=tuple(_days(home, system, prepared)),
         features=tuple(_features(system, prepared)),
-        comparisons=(*judged.comparisons, *comparisons),
+        comparisons=(*retrieval, *judged.comparisons, *heads),
         recall=points,
         primary_method=judged.retrieval[0].name if judged.retrieval else "",
         calibration={head.head: head.curve for head in judged.ranking.heads if head.curve is not None},
